@@ -1,0 +1,1 @@
+//! Detectors: faces, text, documents, codes.

@@ -1,0 +1,1 @@
+//! The inference engine and the networks it runs.

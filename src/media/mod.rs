@@ -1,0 +1,1 @@
+//! Decoding, encoding and muxing: the only place that names FFmpeg or an image codec.

@@ -1,0 +1,1 @@
+//! From tracks to the redaction plan, and the plan as a file.

@@ -1,0 +1,14 @@
+//! Plain data and traits that the stages hand to each other: no I/O, no threads.
+
+pub mod detection;
+pub mod finding;
+pub mod frame;
+pub mod geometry;
+pub mod limits;
+pub mod mask;
+pub mod plan;
+pub mod progress;
+pub mod report;
+pub mod stage;
+pub mod time;
+pub mod track;

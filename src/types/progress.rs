@@ -1,0 +1,34 @@
+//! How long work tells where it is, and how it is told to stop.
+
+use serde::{Deserialize, Serialize};
+
+/// A phase of the work on one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    Analyze,
+    Render,
+    Verify,
+}
+
+/// Answer of an observer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Continue {
+    Yes,
+    Cancel,
+}
+
+/// Is told of progress; the library never draws.
+pub trait Observer: Sync {
+    /// `step` of `total` frames (`None`: not known) of `phase` are done.
+    fn progress(&self, phase: Phase, step: u64, total: Option<u64>) -> Continue;
+}
+
+/// An observer that lets everything pass.
+pub struct Silent;
+
+impl Observer for Silent {
+    fn progress(&self, _: Phase, _: u64, _: Option<u64>) -> Continue {
+        Continue::Yes
+    }
+}

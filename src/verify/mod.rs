@@ -1,0 +1,1 @@
+//! Proof that a finished file shows nothing that it must not.

@@ -1,1 +1,5 @@
 //! Detectors: faces, text, documents, codes.
+
+pub mod face;
+pub mod nms;
+pub mod tiles;

@@ -1,1 +1,8 @@
-//! The inference engine and the networks it runs.
+//! The inference engine and the networks it runs. Only this module names the engine.
+
+pub mod engine;
+pub mod prep;
+pub mod zoo;
+
+pub use engine::{Engine, Network, Tensor};
+pub use zoo::{Model, Zoo};

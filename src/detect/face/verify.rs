@@ -1,0 +1,150 @@
+//! Faces for verification: BlazeFace, which redaction does not use, over tiles and rotations, and Seeta if asked for.
+
+use super::{FaceNetwork, RawFace};
+use crate::detect::{nms, tiles};
+use crate::error::Result;
+use crate::infer::prep::{Turn, cropped, scaled_down, turned};
+use crate::types::detection::{Class, Detection, Effort};
+use crate::types::frame::Picture;
+use crate::types::geometry::{Quad, Rect};
+use crate::types::stage::Detector;
+
+/// Side of the finest tiles, pixels: BlazeFace sees faces from about 25 pixels in them.
+const FINEST_TILE: u32 = 480;
+
+/// From one level of tiles to the next finer one: faces too small for a level lie whole in a tile of the next.
+const LEVEL_FACTOR: u32 = 3;
+
+/// Longest side that Seeta looks at.
+const SEETA_SIDE: u32 = 1280;
+
+/// The reserved networks.
+pub struct FaceVerifier {
+    name: String,
+    blazeface: Box<dyn FaceNetwork>,
+    second: Option<Box<dyn FaceNetwork>>,
+    /// From which score a box counts.
+    threshold: f32,
+}
+
+impl FaceVerifier {
+    /// `threshold`: 0.5 is usual, 0.7 confident. `second`: another opinion on the upright picture.
+    pub fn new(blazeface: Box<dyn FaceNetwork>, second: Option<Box<dyn FaceNetwork>>, threshold: f32) -> Self {
+        let name = match &second {
+            Some(second) => format!("{}+{}", blazeface.name(), second.name()),
+            None => blazeface.name().to_owned(),
+        };
+        Self { name, blazeface, second, threshold }
+    }
+
+    fn tile(&mut self, picture: &Picture, area: Rect, turns: &[Turn], found: &mut Vec<(RawFace, Quad)>) -> Result<()> {
+        let tile = cropped(picture, area);
+        for &turn in turns {
+            let view = turned(&tile.picture, turn);
+            let map = tile.source_from_derived.after(&view.source_from_derived);
+            let faces = self.blazeface.candidates(&view.picture, self.threshold)?;
+            found.extend(faces.iter().map(|face| (face.mapped(&map), face.quad(&map))));
+        }
+        Ok(())
+    }
+}
+
+impl Detector for FaceVerifier {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `Effort::Fast`: upright only, the whole picture and the coarsest tiles. `Effort::Thorough`: all levels of tiles
+    /// in four rotations, and the second network.
+    fn detect(&mut self, picture: &Picture, effort: Effort) -> Result<Vec<Detection>> {
+        let (turns, levels) = match effort {
+            Effort::Fast => (&Turn::ALL[..1], 2),
+            Effort::Thorough => (&Turn::ALL[..], usize::MAX),
+        };
+        let mut found = Vec::new();
+        for side in tile_sides(picture.size.width.max(picture.size.height)).into_iter().take(levels) {
+            for area in tiles::tiles(picture.size, side, side / LEVEL_FACTOR) {
+                self.tile(picture, area, turns, &mut found)?;
+            }
+        }
+        if let (Some(second), Effort::Thorough) = (&mut self.second, effort) {
+            let work = scaled_down(picture, SEETA_SIDE)?;
+            let faces = second.candidates(&work.picture, self.threshold)?;
+            let map = &work.source_from_derived;
+            found.extend(faces.iter().map(|face| (face.mapped(map), face.quad(map))));
+        }
+        let groups = nms::grouped(found, |f| f.0.rect, |f| f.0.score, 0.3, 0.6);
+        let detection = |(face, quad): &(RawFace, Quad)| Detection {
+            class: Class::Face,
+            quad: quad.scaled(picture.display_from_picture),
+            score: face.score,
+            landmarks: None,
+        };
+        Ok(groups.iter().map(|group| detection(&group[0])).collect())
+    }
+}
+
+/// Sides of the tiles, from one that holds the whole picture down to the finest.
+fn tile_sides(long_side: u32) -> Vec<u32> {
+    let mut sides = vec![long_side.max(LEVEL_FACTOR)];
+    while let Some(&last) = sides.last() {
+        // A level that would hardly be finer is not worth its cost.
+        if last * 3 <= FINEST_TILE * 4 {
+            break;
+        }
+        sides.push((last / LEVEL_FACTOR).max(FINEST_TILE));
+    }
+    sides
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fakes::black;
+    use super::*;
+    use crate::types::geometry::Size;
+
+    /// Finds a white square of 40x40 if it lies whole in a view and fills at least a sixteenth of its longer side.
+    struct SeesWhite;
+
+    impl FaceNetwork for SeesWhite {
+        fn name(&self) -> &str {
+            "white"
+        }
+
+        fn candidates(&mut self, picture: &Picture, _: f32) -> Result<Vec<RawFace>> {
+            let Size { width, height } = picture.size;
+            let white: Vec<u32> = (0..width * height).filter(|&i| picture.data[i as usize * 3] == 255).collect();
+            if white.len() != 1600 || width.max(height) > 40 * 16 {
+                return Ok(Vec::new());
+            }
+            let (x, y) = (white.iter().map(|i| i % width).min().unwrap(), white[0] / width);
+            let rect = Rect::new(x as f32, y as f32, 40.0, 40.0);
+            Ok(vec![RawFace { rect, score: 0.9, landmarks: None }])
+        }
+    }
+
+    #[test]
+    fn a_small_face_anywhere_in_a_large_picture_is_found_once() {
+        for (x, y) in [(0, 0), (1000, 470), (1880, 1040), (633, 333)] {
+            let mut picture = black(1920, 1080);
+            for row in y..y + 40 {
+                let at = ((row * 1920 + x) * 3) as usize;
+                picture.data[at..at + 120].fill(255);
+            }
+            let mut verifier = FaceVerifier::new(Box::new(SeesWhite), None, 0.5);
+            let found = verifier.detect(&picture, Effort::Thorough).unwrap();
+            assert_eq!(found.len(), 1, "at {x},{y}");
+            let place = Rect::new(x as f32, y as f32, 40.0, 40.0);
+            assert!(found[0].quad.bounds().iou(place) > 0.99, "{:?}", found[0].quad);
+        }
+    }
+
+    #[test]
+    fn levels_go_from_the_whole_picture_to_the_finest_tile() {
+        let table = [(1, vec![3]), (400, vec![400]), (640, vec![640]), (1920, vec![1920, 640])];
+        for (long_side, sides) in table {
+            assert_eq!(tile_sides(long_side), sides);
+        }
+        assert_eq!(tile_sides(4000), [4000, 1333, 480]);
+    }
+}

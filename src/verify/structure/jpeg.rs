@@ -47,7 +47,8 @@ pub fn inspect(file: &dyn ReadAt, expect: &Expect) -> Result<PhotoFacts> {
         if marker == 0xda {
             let components = read_scan_header(body, &tables)?;
             let rest = c.rest();
-            let (size, all) = tables.frame.as_ref().ok_or_else(|| damaged("a JPEG scan comes before the frame header"))?;
+            let (size, all) =
+                tables.frame.as_ref().ok_or_else(|| damaged("a JPEG scan comes before the frame header"))?;
             if components.len() != all.len() {
                 return Err(damaged("the JPEG has several scans; withhold writes one"));
             }
@@ -75,7 +76,9 @@ fn finish(rest: &[u8], found: &mut Findings) -> Result<()> {
         [0xff, 0xd9] => {}
         [0xff, 0xd9, tail @ ..] => found.residue(format!("{} bytes behind the end of the picture", tail.len())),
         _ => match rest.windows(2).position(|w| w == [0xff, 0xd9]) {
-            Some(gap) => found.residue(format!("{} bytes between the picture and its end marker", gap.max(rest.len() - gap - 2))),
+            Some(gap) => {
+                found.residue(format!("{} bytes between the picture and its end marker", gap.max(rest.len() - gap - 2)))
+            }
             None => return Err(damaged("the JPEG has no end marker")),
         },
     }
@@ -134,7 +137,8 @@ fn read_huffman(body: &[u8], tables: &mut Tables) -> Result<()> {
             1 => &mut tables.ac,
             _ => return Err(damaged("a Huffman table has an unknown class")),
         };
-        *set.get_mut(usize::from(head & 15)).ok_or_else(|| damaged("a Huffman table has an unknown number"))? = Some(table);
+        *set.get_mut(usize::from(head & 15)).ok_or_else(|| damaged("a Huffman table has an unknown number"))? =
+            Some(table);
     }
     Ok(())
 }
@@ -169,9 +173,12 @@ fn read_scan_header<'a>(body: &[u8], tables: &'a Tables) -> Result<Vec<ScanCompo
     let mut out = Vec::new();
     for _ in 0..c.u8()? {
         let (id, select) = (c.u8()?, c.u8()?);
-        let component = frame.iter().find(|f| f.id == id).ok_or_else(|| damaged("a scan names an unknown component"))?;
+        let component =
+            frame.iter().find(|f| f.id == id).ok_or_else(|| damaged("a scan names an unknown component"))?;
         let table = |set: &'a [Option<Huffman>; 4], i: u8| {
-            set.get(usize::from(i)).and_then(Option::as_ref).ok_or_else(|| damaged("a scan names a missing Huffman table"))
+            set.get(usize::from(i))
+                .and_then(Option::as_ref)
+                .ok_or_else(|| damaged("a scan names a missing Huffman table"))
         };
         out.push(ScanComponent {
             horizontal: component.horizontal,

@@ -1,7 +1,10 @@
 //! MP4 as FFmpeg's muxer writes it: one video track, at most one of audio, an index and the samples.
 
 use super::bytes::{Cursor, ReadAt, read_vec, size_of};
-use super::mp4_boxes::{Child, EMPTY_USER_DATA, Edit, check_dinf, children, read_edts, read_ftyp, read_hdlr, read_mdhd, read_mvhd, read_tkhd};
+use super::mp4_boxes::{
+    Child, EMPTY_USER_DATA, Edit, check_dinf, children, read_edts, read_ftyp, read_hdlr, read_mdhd, read_mvhd,
+    read_tkhd,
+};
 use super::mp4_codec::{Codec, check_sample, names_encoder, read_config};
 use super::mp4_table::{RawTables, Samples};
 use super::{Expect, Findings, checked_size, damaged, fourcc, over_limit};
@@ -200,7 +203,13 @@ fn collect<'a>(data: &'a [u8], inside: &'static str, out: &mut TrackBoxes<'a>, f
     Ok(())
 }
 
-fn read_trak(data: &[u8], movie_timescale: u32, expect: &Expect, movie: &mut Movie, found: &mut Findings) -> Result<()> {
+fn read_trak(
+    data: &[u8],
+    movie_timescale: u32,
+    expect: &Expect,
+    movie: &mut Movie,
+    found: &mut Findings,
+) -> Result<()> {
     let mut boxes = TrackBoxes::default();
     collect(data, "a trak box", &mut boxes, found)?;
     let missing = || damaged("a track has no header");
@@ -251,7 +260,12 @@ fn sample_entry<'a>(stsd: &'a [u8]) -> Result<Child<'a>> {
     }
 }
 
-fn read_visual(stsd: &[u8], shown: (u32, u32), expect: &Expect, found: &mut Findings) -> Result<(String, Option<Codec>, Size)> {
+fn read_visual(
+    stsd: &[u8],
+    shown: (u32, u32),
+    expect: &Expect,
+    found: &mut Findings,
+) -> Result<(String, Option<Codec>, Size)> {
     let entry = sample_entry(stsd)?;
     let mut c = Cursor::new(entry.data, "a video sample description");
     let head = c.take(24)? == [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -267,7 +281,9 @@ fn read_visual(stsd: &[u8], shown: (u32, u32), expect: &Expect, found: &mut Find
     let (mut codec, mut aspect) = (None, (1, 1));
     for b in children(c.rest(), "a video sample description")? {
         match (b.kind, b.data.len()) {
-            (b"avcC" | b"hvcC" | b"vpcC" | b"av1C", _) if codec.is_none() => codec = Some(read_config(b.kind, b.data, size, found)?),
+            (b"avcC" | b"hvcC" | b"vpcC" | b"av1C", _) if codec.is_none() => {
+                codec = Some(read_config(b.kind, b.data, size, found)?)
+            }
             (b"pasp", 8) => {
                 let mut c = Cursor::new(b.data, "a pasp box");
                 aspect = (c.u32()?, c.u32()?);

@@ -5,9 +5,8 @@ use super::{Findings, damaged, fourcc};
 use crate::error::Result;
 
 /// Unity matrix of movie and track headers; anything else turns or moves the picture.
-const UNITY: [u8; 36] = [
-    0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0,
-];
+const UNITY: [u8; 36] =
+    [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0];
 /// Packed ISO 639-2 code `und`.
 const UNDETERMINED: u16 = 0x55c4;
 /// What FFmpeg's muxer writes as user data of a file without any tag: an empty list of items.
@@ -72,7 +71,9 @@ pub(super) fn read_mvhd(data: &[u8], found: &mut Findings) -> Result<u32> {
     let times = c.word(long)? | c.word(long)?;
     let timescale = c.u32()?;
     c.word(long)?;
-    let fixed = c.take(16)? == [0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] && c.take(36)? == UNITY && c.take(24)? == [0; 24];
+    let fixed = c.take(16)? == [0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        && c.take(36)? == UNITY
+        && c.take(24)? == [0; 24];
     c.u32()?;
     if times != 0 {
         found.metadata("the movie header tells when the file was made");

@@ -140,7 +140,8 @@ fn read_places(stsc: &[u8], stco: &[u8], long: bool, sizes: &[u32]) -> Result<Pl
         return Err(damaged("the stsc table refers to a sample description that is not there"));
     }
     let ascending = runs.windows(2).all(|w| w[0][0] < w[1][0]);
-    if !ascending || runs.first().map_or(count > 0, |r| r[0] != 1) || runs.last().is_some_and(|r| r[0] as usize > count) {
+    if !ascending || runs.first().map_or(count > 0, |r| r[0] != 1) || runs.last().is_some_and(|r| r[0] as usize > count)
+    {
         return Err(damaged("the stsc table does not fit the chunks"));
     }
     let mut offsets = Vec::with_capacity(sizes.len());
@@ -170,8 +171,7 @@ fn read_places(stsc: &[u8], stco: &[u8], long: bool, sizes: &[u32]) -> Result<Pl
 fn read_sync(stss: &[u8], samples: usize) -> Result<Vec<u64>> {
     let (mut c, _) = full(stss, "the stss table")?;
     let count = entries(&mut c, 4, "the stss table")?;
-    let numbers: Vec<u64> =
-        (0..count).map(|_| Ok(u64::from(c.u32()?).wrapping_sub(1))).collect::<Result<_>>()?;
+    let numbers: Vec<u64> = (0..count).map(|_| Ok(u64::from(c.u32()?).wrapping_sub(1))).collect::<Result<_>>()?;
     let fits = numbers.windows(2).all(|w| w[0] < w[1]) && numbers.last().is_none_or(|n| *n < samples as u64);
     if fits { Ok(numbers) } else { Err(damaged("the stss table names samples that are not there")) }
 }

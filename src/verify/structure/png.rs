@@ -73,7 +73,14 @@ pub fn inspect(file: &dyn ReadAt, expect: &Expect) -> Result<PhotoFacts> {
         return Err(damaged("the PNG does not begin with its header"));
     }
     let (size, row_bytes) = read_header(body, expect, &mut found)?;
-    let mut image = ImageData { inflate: Decompress::new(true), row_bytes, unpacked: 0, behind: 0, ended: false, bad_filter: false };
+    let mut image = ImageData {
+        inflate: Decompress::new(true),
+        row_bytes,
+        unpacked: 0,
+        behind: 0,
+        ended: false,
+        bad_filter: false,
+    };
     loop {
         match read_chunk(&mut c)? {
             (b"IDAT", body) => image.feed(body)?,

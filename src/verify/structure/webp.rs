@@ -36,7 +36,9 @@ pub fn inspect(file: &dyn ReadAt, expect: &Expect) -> Result<PhotoFacts> {
         match &head[..4] {
             b"VP8L" if size.is_none() => size = Some(lossless_size(body, expect, &mut found)?),
             b"VP8 " if size.is_none() => size = Some(lossy_size(body, expect, &mut found)?),
-            b"EXIF" | b"XMP " | b"ICCP" => found.metadata(format!("the WebP holds an {} chunk", fourcc(&head[..4]).trim())),
+            b"EXIF" | b"XMP " | b"ICCP" => {
+                found.metadata(format!("the WebP holds an {} chunk", fourcc(&head[..4]).trim()))
+            }
             b"ALPH" => found.residue("the picture has an alpha channel: hidden pixels keep their colour"),
             b"ANIM" | b"ANMF" => found.residue("the WebP holds further frames"),
             kind => found.residue(format!("WebP chunk {} of {len} bytes", fourcc(kind))),

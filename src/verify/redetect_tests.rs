@@ -1,0 +1,147 @@
+use super::*;
+use crate::error::{Error, ErrorKind, Stage};
+use crate::types::geometry::{Rect, Size};
+
+struct Fake(Vec<Detection>);
+
+impl Detector for Fake {
+    fn name(&self) -> &str {
+        "fake"
+    }
+
+    fn detect(&mut self, _: &Picture, _: Effort) -> Result<Vec<Detection>> {
+        Ok(self.0.clone())
+    }
+}
+
+struct Broken;
+
+impl Detector for Broken {
+    fn name(&self) -> &str {
+        "broken"
+    }
+
+    fn detect(&mut self, _: &Picture, _: Effort) -> Result<Vec<Detection>> {
+        Err(Error::new(Stage::Infer, ErrorKind::Model, "no weights"))
+    }
+}
+
+const THRESHOLDS: Thresholds = Thresholds { mask_face: 0.7, mask_text: 0.6, look: 0.3 };
+
+fn hit(class: Class, rect: Rect, score: f32) -> Detection {
+    Detection { class, quad: rect.into(), score, landmarks: None }
+}
+
+fn face(x: f32, score: f32) -> Detection {
+    hit(Class::Face, Rect::new(x, 40.0, 30.0, 40.0), score)
+}
+
+/// Texture everywhere but for a grey fill at x 100..160, y 20..100 (picture space; display space is twice as large).
+fn picture() -> Picture {
+    let size = Size::new(200, 120);
+    let mut data = Vec::new();
+    for y in 0..120u32 {
+        for x in 0..200u32 {
+            let fill = (100..160).contains(&x) && (20..100).contains(&y);
+            let texture = (x * 37 + y * 91) as u8;
+            // The fill carries coding noise.
+            data.extend(if fill { [128 + (x % 3) as u8; 3] } else { [texture, texture / 2, 255 - texture] });
+        }
+    }
+    Picture::new(size, data, 2.0)
+}
+
+#[test]
+fn hits_become_masks_findings_or_nothing() {
+    let masked = Quad::from(Rect::new(20.0, 100.0, 100.0, 100.0));
+    let keeps = [("f3".to_string(), Class::Face, Quad::from(Rect::new(330.0, 40.0, 60.0, 60.0)))];
+    let masks = [masked];
+    let context = FrameContext { frame: 7, time_secs: 0.28, masks: &masks, keeps: &keeps };
+    let strong = |rect| hit(Class::Face, rect, 0.9);
+    // name, hit, masks to add, rule of the finding
+    let cases = [
+        ("confident face", strong(Rect::new(20.0, 20.0, 40.0, 40.0)), 1, None),
+        ("weak face", face(20.0, 0.5), 0, Some(Rule::VisibleFace)),
+        ("noise", face(20.0, 0.2), 0, None),
+        ("no number", face(20.0, f32::NAN), 1, None),
+        ("confident text", hit(Class::Text, Rect::new(20.0, 20.0, 80.0, 14.0), 0.65), 1, None),
+        ("weak text", hit(Class::Text, Rect::new(20.0, 20.0, 80.0, 14.0), 0.5), 0, Some(Rule::VisibleText)),
+        ("under a known mask", strong(Rect::new(30.0, 110.0, 60.0, 60.0)), 0, None),
+        ("half under a known mask", strong(Rect::new(90.0, 110.0, 60.0, 60.0)), 1, None),
+        ("in a flat fill", strong(Rect::new(210.0, 50.0, 80.0, 100.0)), 0, None),
+        ("at the edge of a fill", strong(Rect::new(290.0, 50.0, 80.0, 100.0)), 1, None),
+        ("kept face", strong(Rect::new(335.0, 40.0, 50.0, 50.0)), 0, Some(Rule::Kept)),
+        ("text in a kept face", hit(Class::Text, Rect::new(335.0, 40.0, 50.0, 50.0), 0.9), 1, None),
+    ];
+    for (name, hit, add, rule) in cases {
+        let mut detectors: Vec<Box<dyn Detector>> = vec![Box::new(Fake(vec![hit.clone()]))];
+        let verdict = search(&picture(), &mut detectors, Effort::Thorough, &context, &THRESHOLDS).unwrap();
+        assert_eq!(verdict.add.len(), add, "{name}");
+        assert_eq!(verdict.findings.first().map(|f| f.rule), rule, "{name}");
+        assert_eq!(verdict.hits, u64::from(add > 0 || rule.is_some()), "{name}");
+        if let Some(finding) = verdict.findings.first() {
+            assert_eq!((finding.frame, finding.bounds), (Some(7), Some(hit.quad.bounds())), "{name}");
+            assert_eq!(finding.region.is_some(), rule == Some(Rule::Kept), "{name}");
+        }
+    }
+}
+
+#[test]
+fn an_object_that_two_detectors_find_counts_once_with_the_better_score() {
+    let mut detectors: Vec<Box<dyn Detector>> =
+        vec![Box::new(Fake(vec![face(20.0, 0.4)])), Box::new(Fake(vec![face(22.0, 0.8), face(100.0, 0.75)]))];
+    let verdict = search(&picture(), &mut detectors, Effort::Fast, &FrameContext::default(), &THRESHOLDS).unwrap();
+    assert_eq!((verdict.hits, verdict.add.len(), verdict.findings.len()), (2, 2, 0));
+    assert_eq!(verdict.add[0].score, 0.8);
+}
+
+#[test]
+fn a_detector_that_cannot_run_is_an_error() {
+    let mut detectors: Vec<Box<dyn Detector>> = vec![Box::new(Fake(vec![])), Box::new(Broken)];
+    let got = search(&picture(), &mut detectors, Effort::Fast, &FrameContext::default(), &THRESHOLDS);
+    assert_eq!(got.unwrap_err().kind(), ErrorKind::Model);
+}
+
+#[test]
+fn search_takes_edges_cuts_keys_and_a_stride() {
+    let masks = [FrameSpan::new(10, 20), FrameSpan::new(95, 100)];
+    let t = Timeline { count: 100, key_frames: &[0, 50], cuts: &[33], masks: &masks };
+    let frames = frames_to_search(&t, 40, 1.0);
+    assert_eq!(frames, [0, 9, 10, 11, 18, 19, 20, 33, 40, 50, 80, 94, 95, 96, 98, 99]);
+    assert_eq!(frames_to_search(&Timeline { count: 1, ..Timeline::default() }, 1, 0.0), [0]);
+    assert!(frames_to_search(&Timeline::default(), 5, 1.0).is_empty());
+}
+
+#[test]
+fn search_is_bounded_and_drops_the_least_telling_frames_evenly() {
+    let cuts = [100, 500];
+    let t = Timeline { count: 1000, key_frames: &[], cuts: &cuts, masks: &[] };
+    let frames = frames_to_search(&t, 2, 0.05);
+    assert_eq!(frames.len(), 50);
+    for wanted in [0, 100, 500, 999] {
+        assert!(frames.contains(&wanted), "{wanted}");
+    }
+    assert!(frames.windows(2).all(|w| w[1] - w[0] <= 30), "{frames:?}");
+}
+
+fn verdict(frame: FrameIndex, add: Vec<Detection>) -> Verdict {
+    Verdict { frame, add, ..Verdict::default() }
+}
+
+#[test]
+fn hits_join_through_time_within_a_scene() {
+    let verdicts = [
+        verdict(0, vec![]),
+        verdict(10, vec![face(20.0, 0.8)]),
+        verdict(20, vec![face(25.0, 0.9), face(150.0, 0.9)]),
+        verdict(30, vec![]),
+        verdict(40, vec![face(25.0, 0.9)]),
+        verdict(60, vec![face(25.0, 0.9)]),
+    ];
+    let masks = masks_to_add(&verdicts, &[35, 50], 70);
+    let brief: Vec<_> = masks.iter().map(|m| (m.span.start, m.span.end, m.points.len())).collect();
+    assert_eq!(brief, [(1, 30, 2), (11, 30, 1), (35, 50, 1), (50, 70, 1)]);
+    for mask in &masks {
+        assert!(mask.points.iter().all(|p| mask.span.contains(p.0)));
+    }
+}

@@ -1,0 +1,177 @@
+//! Sample tables of a track: sizes, places and times of its samples (ISO/IEC 14496-12, section 8.6 and 8.7).
+
+use super::bytes::Cursor;
+use super::{damaged, over_limit};
+use crate::error::Result;
+
+/// Samples of one track at most; more than two weeks of 48 kHz AAC.
+const MAX_SAMPLES: u64 = 64 << 20;
+
+/// One sample table as read, in decoding order.
+#[derive(Default)]
+pub(super) struct RawTables<'a> {
+    pub stts: Option<&'a [u8]>,
+    pub ctts: Option<&'a [u8]>,
+    pub stsc: Option<&'a [u8]>,
+    pub stsz: Option<&'a [u8]>,
+    /// Chunk offsets, and whether they have 64 bits.
+    pub chunks: Option<(&'a [u8], bool)>,
+    pub stss: Option<&'a [u8]>,
+}
+
+/// All samples of one track, in decoding order.
+#[derive(Default)]
+pub(super) struct Samples {
+    /// Bytes of each sample.
+    pub sizes: Vec<u32>,
+    /// Place of each sample in the file.
+    pub offsets: Vec<u64>,
+    /// Composition time of each sample, ticks of the track's timescale.
+    pub times: Vec<i64>,
+    /// Length of the last sample in decoding order, ticks.
+    pub last_delta: u32,
+    /// First byte and length of each chunk.
+    pub chunks: Vec<(u64, u64)>,
+    /// Numbers of sync samples from 0; `None` when every sample is one.
+    pub sync: Option<Vec<u64>>,
+}
+
+impl Samples {
+    pub(super) fn read(raw: &RawTables<'_>) -> Result<Samples> {
+        let need = |table: Option<&'_ [u8]>, name: &str| -> Result<Vec<u8>> {
+            table.map(<[u8]>::to_vec).ok_or_else(|| damaged(format!("a track has no {name} table")))
+        };
+        let sizes = read_sizes(&need(raw.stsz, "stsz")?)?;
+        let (times, last_delta) = read_times(&need(raw.stts, "stts")?, raw.ctts, sizes.len())?;
+        let (table, long) = raw.chunks.ok_or_else(|| damaged("a track has no chunk offset table"))?;
+        let (offsets, chunks) = read_places(&need(raw.stsc, "stsc")?, table, long, &sizes)?;
+        let sync = raw.stss.map(|t| read_sync(t, sizes.len())).transpose()?;
+        Ok(Samples { sizes, offsets, times, last_delta, chunks, sync })
+    }
+}
+
+/// Cursor behind the version and flags of a full box, which must be zero where `plain`; and the version.
+fn full<'a>(data: &'a [u8], what: &'static str) -> Result<(Cursor<'a>, u8)> {
+    let mut c = Cursor::new(data, what);
+    let version = c.u8()?;
+    if c.take(3)? != [0; 3] {
+        return Err(damaged(format!("{what} has unknown flags")));
+    }
+    Ok((c, version))
+}
+
+/// Count of entries; it must explain all bytes that follow.
+fn entries(c: &mut Cursor<'_>, entry_bytes: usize, what: &str) -> Result<usize> {
+    let count = c.u32()? as usize;
+    if count.checked_mul(entry_bytes) != Some(c.len()) {
+        return Err(damaged(format!("{what} does not have the length that its count says")));
+    }
+    Ok(count)
+}
+
+fn read_sizes(data: &[u8]) -> Result<Vec<u32>> {
+    let (mut c, _) = full(data, "the stsz table")?;
+    let fixed = c.u32()?;
+    if fixed == 0 {
+        let count = entries(&mut c, 4, "the stsz table")?;
+        return (0..count).map(|_| c.u32()).collect();
+    }
+    let count = c.u32()?;
+    if !c.is_empty() {
+        return Err(damaged("the stsz table is longer than it says"));
+    }
+    if u64::from(count) > MAX_SAMPLES {
+        return Err(over_limit(format!("a track of {count} samples is too long")));
+    }
+    Ok(vec![fixed; count as usize])
+}
+
+fn read_times(stts: &[u8], ctts: Option<&[u8]>, samples: usize) -> Result<(Vec<i64>, u32)> {
+    let (mut c, _) = full(stts, "the stts table")?;
+    let mut times = Vec::with_capacity(samples);
+    let (mut now, mut last_delta) = (0i64, 0u32);
+    for _ in 0..entries(&mut c, 8, "the stts table")? {
+        let (count, delta) = (c.u32()?, c.u32()?);
+        if count as usize > samples - times.len() {
+            return Err(damaged("the stts table names more samples than there are"));
+        }
+        for _ in 0..count {
+            times.push(now);
+            now = now.checked_add(i64::from(delta)).ok_or_else(|| damaged("sample times overflow"))?;
+        }
+        last_delta = delta;
+    }
+    if times.len() != samples {
+        return Err(damaged("the stts table names fewer samples than there are"));
+    }
+    if let Some(ctts) = ctts {
+        add_offsets(ctts, &mut times)?;
+    }
+    Ok((times, last_delta))
+}
+
+fn add_offsets(ctts: &[u8], times: &mut [i64]) -> Result<()> {
+    let (mut c, version) = full(ctts, "the ctts table")?;
+    let mut rest = times.iter_mut();
+    for _ in 0..entries(&mut c, 8, "the ctts table")? {
+        let (count, raw) = (c.u32()?, c.u32()?);
+        let offset = if version == 0 { i64::from(raw) } else { i64::from(raw as i32) };
+        for _ in 0..count {
+            let time = rest.next().ok_or_else(|| damaged("the ctts table names more samples than there are"))?;
+            *time = time.checked_add(offset).ok_or_else(|| damaged("sample times overflow"))?;
+        }
+    }
+    match rest.next() {
+        None => Ok(()),
+        Some(_) => Err(damaged("the ctts table names fewer samples than there are")),
+    }
+}
+
+type Places = (Vec<u64>, Vec<(u64, u64)>);
+
+fn read_places(stsc: &[u8], stco: &[u8], long: bool, sizes: &[u32]) -> Result<Places> {
+    let (mut c, _) = full(stco, "the chunk offset table")?;
+    let count = entries(&mut c, if long { 8 } else { 4 }, "the chunk offset table")?;
+    let starts: Vec<u64> = (0..count).map(|_| c.word(long)).collect::<Result<_>>()?;
+    let (mut c, _) = full(stsc, "the stsc table")?;
+    let runs = entries(&mut c, 12, "the stsc table")?;
+    let runs: Vec<[u32; 3]> = (0..runs).map(|_| Ok([c.u32()?, c.u32()?, c.u32()?])).collect::<Result<_>>()?;
+    if runs.iter().any(|r| r[2] != 1) {
+        return Err(damaged("the stsc table refers to a sample description that is not there"));
+    }
+    let ascending = runs.windows(2).all(|w| w[0][0] < w[1][0]);
+    if !ascending || runs.first().map_or(count > 0, |r| r[0] != 1) || runs.last().is_some_and(|r| r[0] as usize > count)
+    {
+        return Err(damaged("the stsc table does not fit the chunks"));
+    }
+    let mut offsets = Vec::with_capacity(sizes.len());
+    let mut chunks = Vec::with_capacity(count);
+    let (mut run, mut left) = (0, sizes);
+    for (i, &start) in starts.iter().enumerate() {
+        while runs.get(run + 1).is_some_and(|r| r[0] as usize <= i + 1) {
+            run += 1;
+        }
+        let (mine, rest) = left
+            .split_at_checked(runs[run][1] as usize)
+            .ok_or_else(|| damaged("the chunks hold more samples than there are"))?;
+        let mut at = start;
+        for &size in mine {
+            offsets.push(at);
+            at = at.checked_add(u64::from(size)).ok_or_else(|| damaged("a sample's place overflows"))?;
+        }
+        chunks.push((start, at - start));
+        left = rest;
+    }
+    if !left.is_empty() {
+        return Err(damaged("the chunks hold fewer samples than there are"));
+    }
+    Ok((offsets, chunks))
+}
+
+fn read_sync(stss: &[u8], samples: usize) -> Result<Vec<u64>> {
+    let (mut c, _) = full(stss, "the stss table")?;
+    let count = entries(&mut c, 4, "the stss table")?;
+    let numbers: Vec<u64> = (0..count).map(|_| Ok(u64::from(c.u32()?).wrapping_sub(1))).collect::<Result<_>>()?;
+    let fits = numbers.windows(2).all(|w| w[0] < w[1]) && numbers.last().is_none_or(|n| *n < samples as u64);
+    if fits { Ok(numbers) } else { Err(damaged("the stss table names samples that are not there")) }
+}

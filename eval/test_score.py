@@ -72,8 +72,21 @@ class PictureScores(unittest.TestCase):
 
     def test_mask_of_the_colour_that_was_there(self):
         image = texture()
-        image[55:85, 65:90] = 128  # most of the face has the mask's colour
+        image[55:85, 65:90] = 132  # most of the face nearly has the mask's colour
         tally = score.score_picture(face(), image, masked_with(image, (60, 50, 40, 40)), score.TOLERANCE_LOSSLESS)
+        self.assertEqual(tally.recall, 1.0)
+
+    def test_black_mask_beside_a_black_coat(self):
+        image = texture()
+        image[90:] = 0
+        out = image.copy()
+        out[50:90, 60:100] = 0
+        tally = score.score_picture(face(), image, out, score.TOLERANCE_LOSSLESS)
+        self.assertEqual((tally.recall, tally.over_masked_share), (1.0, 0.0))
+
+    def test_grey_mask_on_a_dim_grey_face(self):
+        image = (texture() // 3 + 60).astype(np.uint8)  # 60 to 145: much of it within the tolerance of the mask's 128
+        tally = score.score_picture(face(), image, masked_with(image, (60, 50, 40, 40)), score.TOLERANCE_LOSSY)
         self.assertEqual(tally.recall, 1.0)
 
     def test_jpeg_alone_is_no_mask(self):

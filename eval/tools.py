@@ -35,7 +35,10 @@ class Withhold:
 
 
 class Deface:
-    """deface at its defaults, but with solid boxes, so that what it hides can be told from what it left."""
+    """deface at its defaults, but with solid boxes, so that what it hides can be told from what it left.
+
+    And with the frame's size kept: by default its encoder stretches clips to multiples of 16.
+    """
 
     name = "deface"
 
@@ -53,7 +56,8 @@ class Deface:
             link.symlink_to(file.resolve())
             links.append(link)
         code, cpu_s, errors = _run(
-            [str(self.program), "--replacewith", "solid", "--boxes", "--keep-audio", *map(str, links)])
+            [str(self.program), "--replacewith", "solid", "--boxes", "--ffmpeg-config",
+             '{"codec": "libx264", "macro_block_size": 1}', *map(str, links)])
         if code != 0:
             raise RuntimeError(f"deface ended with {code}: {errors.strip()[-500:]}")
         for link in links:

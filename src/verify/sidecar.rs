@@ -1,6 +1,6 @@
 //! The file of frame digests that rendering leaves for verification.
 //!
-//! Little-endian. Header, 32 bytes: magic `WHDIGST1`, width, height, cell, columns, rows, components (u32 each). Then one
+//! Little-endian. Header: magic `WHDIGST1`, width, height, cell, columns, rows, components (u32 each), CRC-32. Then one
 //! record a frame: pts (i64), means (u16 each), CRC-32 of both (u32).
 
 use std::io::{ErrorKind as IoKind, Read, Write};
@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::geometry::Size;
 
 const MAGIC: &[u8; 8] = b"WHDIGST1";
+const HEAD_BYTES: usize = 36;
 
 fn io_error(e: std::io::Error) -> Error {
     Error::new(Stage::Verify, ErrorKind::Io, "cannot access the file of frame digests").because(e)
@@ -40,10 +41,10 @@ impl<W: Write> DigestWriter<W> {
             None => {
                 let g = digest.grid;
                 let fields = [g.size.width, g.size.height, g.cell, g.columns, g.rows, g.components];
-                self.out.write_all(MAGIC).map_err(io_error)?;
-                for field in fields {
-                    self.out.write_all(&field.to_le_bytes()).map_err(io_error)?;
-                }
+                let mut head = MAGIC.to_vec();
+                head.extend(fields.iter().flat_map(|f| f.to_le_bytes()));
+                head.extend(crc32fast::hash(&head).to_le_bytes());
+                self.out.write_all(&head).map_err(io_error)?;
                 self.grid = Some(g);
             }
             Some(grid) if *grid == digest.grid => {}
@@ -79,7 +80,7 @@ impl<R: Read> DigestReader<R> {
     /// # Errors
     /// `Damaged` when it is not one, `Io`.
     pub fn new(mut input: R) -> Result<Self> {
-        let mut head = [0u8; 32];
+        let mut head = [0u8; HEAD_BYTES];
         input.read_exact(&mut head).map_err(|e| match e.kind() {
             IoKind::UnexpectedEof => damaged("the file of frame digests is cut off"),
             _ => io_error(e),
@@ -87,7 +88,7 @@ impl<R: Read> DigestReader<R> {
         let field = |i: usize| head[8 + 4 * i..12 + 4 * i].iter().rev().fold(0, |n, b| n << 8 | u32::from(*b));
         let grid = Grid::of(Size::new(field(0), field(1)), field(5).min(4) as usize);
         let same = [grid.cell, grid.columns, grid.rows, grid.components] == [field(2), field(3), field(4), field(5)];
-        if &head[..8] != MAGIC || !same {
+        if &head[..8] != MAGIC || !same || head[32..] != crc32fast::hash(&head[..32]).to_le_bytes() {
             return Err(damaged("the file of frame digests has an unknown header"));
         }
         Ok(Self { input, grid, record: vec![0; 8 + grid.values() * 2 + 4] })
@@ -157,12 +158,12 @@ mod tests {
             }
             Ok(out)
         };
-        let record = (data.len() - 32) / 3;
+        let record = (data.len() - HEAD_BYTES) / 3;
         for i in 0..data.len() {
             let mut bad = data.clone();
             bad[i] ^= 1;
             assert!(all(&bad).is_err(), "flip at {i}");
-            let whole_records = i >= 32 && (i - 32) % record == 0;
+            let whole_records = i >= HEAD_BYTES && (i - HEAD_BYTES) % record == 0;
             assert_eq!(all(&data[..i]).is_ok(), whole_records, "cut at {i}");
         }
     }

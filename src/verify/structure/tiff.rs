@@ -76,6 +76,10 @@ pub fn inspect(file: &dyn ReadAt, expect: &Expect) -> Result<PhotoFacts> {
         return Err(damaged("the TIFF's strips have no place or no length"));
     }
     used.extend(offsets.iter().copied().zip(lengths.iter().copied()));
+    let colors = if first(262, "colour model")? == 2 { 3 } else { 1 };
+    if values(277).first().is_some_and(|samples| *samples > colors) {
+        found.residue("the picture has more channels than its colours: hidden pixels keep their colour");
+    }
     let bits: u64 = values(258).iter().sum();
     let plain = values(259).first().is_none_or(|c| *c == 1);
     let picture = (u64::from(size.width) * bits).div_ceil(8) * u64::from(size.height);

@@ -1,1 +1,15 @@
 //! From tracks to the redaction plan, and the plan as a file.
+
+pub mod build;
+pub mod edit;
+pub mod file;
+pub mod join;
+pub mod policy;
+pub mod simplify;
+#[cfg(test)]
+pub mod testing;
+
+pub use build::RegionBuilder;
+pub use edit::{Edits, KeepRegion, OperatorRegion, Reasoned};
+pub use file::{PlanReader, PlanWriter};
+pub use policy::{Acceptance, OnLost, PolicySettings};

@@ -31,6 +31,8 @@ pub enum Rule {
     Kept,
     /// A detection of low confidence that was masked.
     WeakTrack,
+    /// A track that begins or ends in the middle of the picture, without a cut: the object may be there still.
+    LostTrack,
     /// Frames that decoding reported as damaged; masked whole.
     DamagedFrames,
     /// A mask is missing or thinner than the plan says.

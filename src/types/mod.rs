@@ -1,5 +1,6 @@
 //! Plain data and traits that the stages hand to each other: no I/O, no threads.
 
+pub mod convex;
 pub mod detection;
 pub mod finding;
 pub mod frame;

@@ -56,6 +56,41 @@ impl FrameSpan {
     }
 }
 
+/// When each frame of a clip is shown: pts by frame number, ascending.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameTimes<'a> {
+    pub pts: &'a [i64],
+    pub time_base: TimeBase,
+}
+
+impl FrameTimes<'_> {
+    pub fn count(&self) -> u64 {
+        self.pts.len() as u64
+    }
+
+    /// Ticks of a frame; the nearest frame's for a number outside of the table, 0 for an empty one.
+    pub fn pts(&self, frame: FrameIndex) -> i64 {
+        let last = self.pts.len().saturating_sub(1);
+        self.pts.get((frame as usize).min(last)).copied().unwrap_or(0)
+    }
+
+    /// Seconds at which a frame is shown, counted as the source counts.
+    pub fn secs(&self, frame: FrameIndex) -> f64 {
+        self.time_base.secs(self.pts(frame))
+    }
+
+    /// Seconds since the first frame: what players show, and what findings and flags speak of.
+    pub fn elapsed_secs(&self, frame: FrameIndex) -> f64 {
+        self.time_base.secs(self.pts(frame) - self.pts(0))
+    }
+
+    /// First frame shown at or after `elapsed_secs`; the count when there is none.
+    pub fn first_at(&self, elapsed_secs: f64) -> FrameIndex {
+        let zero = self.pts(0);
+        self.pts.partition_point(|&p| self.time_base.secs(p - zero) < elapsed_secs) as u64
+    }
+}
+
 /// `h:mm:ss.mmm`, as players show it.
 pub fn timecode(secs: f64) -> String {
     let ms = (secs.max(0.0) * 1000.0).round() as u64;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::detection::Class;
 use super::geometry::Quad;
-use super::time::FrameIndex;
+use super::time::{FrameIndex, FrameSpan};
 
 /// How the place of an object in a frame is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -33,9 +33,48 @@ pub struct TrackPoint {
     pub score: f32,
 }
 
+/// Why a track begins or ends where it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TrackEdge {
+    /// The scene (or the clip) begins or ends there.
+    Cut,
+    /// The object comes in or goes out over the edge of the picture.
+    Exit,
+    /// Another track of the class has it from here on.
+    Joined,
+    /// In the middle of the picture, for no known reason: it may still be there.
+    Lost,
+}
+
 /// One object: points of consecutive frames without gaps, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Track {
     pub class: Class,
     pub points: Vec<TrackPoint>,
+    /// The scene that it lies in; it never leaves it.
+    pub scene: FrameSpan,
+    pub start: TrackEdge,
+    pub end: TrackEdge,
+}
+
+impl Track {
+    /// Frames from its first to behind its last point; empty without points.
+    pub fn span(&self) -> FrameSpan {
+        match (self.points.first(), self.points.last()) {
+            (Some(a), Some(b)) => FrameSpan::new(a.frame, b.frame + 1),
+            _ => FrameSpan::new(self.scene.start, self.scene.start),
+        }
+    }
+
+    /// Points that a detector found.
+    pub fn detected(&self) -> impl DoubleEndedIterator<Item = &TrackPoint> {
+        self.points.iter().filter(|p| p.origin == Origin::Detected)
+    }
+
+    /// Place at `frame`, if it has one there.
+    pub fn at(&self, frame: FrameIndex) -> Option<&TrackPoint> {
+        let first = self.points.first()?.frame;
+        self.points.get(usize::try_from(frame.checked_sub(first)?).ok()?)
+    }
 }

@@ -1,0 +1,205 @@
+//! From the tracks of scene after scene to the regions of the plan and its review list.
+
+use std::collections::BTreeMap;
+
+use super::edit::{KeepRegion, OperatorRegion};
+use super::join::join_text;
+use super::policy::{Clip, MaskFrame, MaskTrack, Note, PolicySettings, mask_tracks};
+use super::simplify::{Slack, simplify};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::types::detection::Class;
+use crate::types::finding::{Finding, Rule, Severity};
+use crate::types::geometry::{Quad, Rect, Size};
+use crate::types::plan::{Decision, Keyframe, Region, Shape};
+use crate::types::time::{FrameIndex, FrameSpan, FrameTimes, timecode};
+use crate::types::track::{Origin, Track};
+
+/// Share of a region's area inside a kept rectangle from which it is spared.
+const KEPT_SHARE: f32 = 0.6;
+/// Most entries of the review list.
+const MAX_REVIEW: usize = 200;
+
+/// A region without its final id, with what a reviewer should know of it.
+struct Draft {
+    region: Region,
+    notes: Vec<(Note, f64)>,
+}
+
+/// Makes regions out of tracks; holds few keyframes a track, not its points.
+pub struct RegionBuilder {
+    settings: PolicySettings,
+    display: Size,
+    keeps: Vec<KeepRegion>,
+    drafts: Vec<Draft>,
+}
+
+/// What was built.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Built {
+    /// In the order of their first frames, with their ids.
+    pub regions: Vec<Region>,
+    /// What a reviewer should look at, worst first.
+    pub review: Vec<Finding>,
+}
+
+impl RegionBuilder {
+    /// `keeps`: a region is spared in a kept rectangle's time when its centre and 60 % of its area lie inside the
+    /// rectangle in every frame of that time; before and after it is masked. What lies in it only partly stays masked.
+    pub fn new(settings: PolicySettings, display: Size, keeps: Vec<KeepRegion>) -> Self {
+        Self { settings, display, keeps, drafts: Vec::new() }
+    }
+
+    /// Adds all tracks of a scene; `times` must reach to the scene's end.
+    pub fn add_scene(&mut self, tracks: &[Track], times: FrameTimes) {
+        let clip = Clip { display: self.display, times };
+        let masks = mask_tracks(tracks, &clip, &self.settings);
+        let masks: Vec<MaskTrack> = masks.into_iter().flat_map(|m| self.spare(m, &times)).collect();
+        for mask in join_text(masks, &self.settings) {
+            self.drafts.push(draft(mask, &times));
+        }
+    }
+
+    /// Adds a region that the operator named.
+    pub fn add_operator_region(&mut self, named: &OperatorRegion, times: FrameTimes) -> Result<()> {
+        let region = operator_region(named, String::new(), self.display, times)?;
+        self.drafts.push(Draft { region, notes: Vec::new() });
+        Ok(())
+    }
+
+    /// Gives the ids (class letter and number, by first frame, then by place) and sorts the review list.
+    pub fn finish(mut self) -> Built {
+        let place = |r: &Region| r.keyframes.first().map_or((0.0, 0.0), |k| (k.quad.center().y, k.quad.center().x));
+        self.drafts.sort_by(|a, b| {
+            let (p, q) = (place(&a.region), place(&b.region));
+            let when = |r: &Region| (r.span.start, r.class, r.span.end);
+            when(&a.region)
+                .cmp(&when(&b.region))
+                .then(p.0.total_cmp(&q.0))
+                .then(p.1.total_cmp(&q.1))
+        });
+        let mut counts: BTreeMap<Class, u64> = BTreeMap::new();
+        let mut regions = Vec::with_capacity(self.drafts.len());
+        let mut notes = Vec::new();
+        for mut draft in self.drafts {
+            let count = counts.entry(draft.region.class).or_default();
+            *count += 1;
+            draft.region.id = format!("{}{count}", draft.region.class.letter());
+            notes.extend(draft.notes.into_iter().map(|(n, secs)| (n, secs, draft.region.id.clone())));
+            regions.push(draft.region);
+        }
+        notes.sort_by(|a, b| b.0.risk.total_cmp(&a.0.risk).then(a.0.frame.cmp(&b.0.frame)).then(a.2.cmp(&b.2)));
+        let review = notes.into_iter().take(MAX_REVIEW).map(|(n, secs, id)| finding(n, secs, id)).collect();
+        Built { regions, review }
+    }
+
+    /// Splits a mask at the times of the kept rectangles that it lies in.
+    fn spare(&self, mask: MaskTrack, times: &FrameTimes) -> Vec<MaskTrack> {
+        let mut pieces = vec![mask];
+        for keep in &self.keeps {
+            let span = keep.region.span(times);
+            pieces = pieces.into_iter().flat_map(|m| spare_in(m, keep, span)).collect();
+        }
+        pieces
+    }
+}
+
+fn spare_in(mask: MaskTrack, keep: &KeepRegion, span: FrameSpan) -> Vec<MaskTrack> {
+    let own = mask.span();
+    let shared = FrameSpan::new(own.start.max(span.start), own.end.min(span.end));
+    let rect = Quad::from(keep.region.rect);
+    let inside = |f: FrameIndex| {
+        mask.at(f).is_some_and(|m| {
+            rect.contains(m.quad.center()) && rect.intersection_area(&m.quad) >= KEPT_SHARE * m.quad.area()
+        })
+    };
+    if !mask.decision.is_redact() || shared.is_empty() || !(shared.start..shared.end).all(inside) {
+        return vec![mask];
+    }
+    let piece = |from: FrameIndex, to: FrameIndex, decision: &Decision| {
+        let frames = mask.frames[(from - own.start) as usize..(to - own.start) as usize].to_vec();
+        let within = FrameSpan::new(from, to);
+        let notes = mask.notes.iter().filter(|n| within.contains(n.frame)).cloned().collect();
+        MaskTrack { start: from, frames, notes, decision: decision.clone(), ..mask.clone() }
+    };
+    let kept = Decision::Keep { reason: keep.reason.clone() };
+    [
+        piece(own.start, shared.start, &Decision::Redact),
+        piece(shared.start, shared.end, &kept),
+        piece(shared.end, own.end, &Decision::Redact),
+    ]
+    .into_iter()
+    .filter(|m| !m.frames.is_empty())
+    .collect()
+}
+
+/// Keyframes where the mask's way bends, and where knowledge of the object begins and ends.
+fn draft(mask: MaskTrack, times: &FrameTimes) -> Draft {
+    let quads: Vec<Quad> = mask.frames.iter().map(|f| f.quad).collect();
+    let extended = |i: usize| mask.frames[i].origin == Origin::Extended;
+    let forced: Vec<usize> = (0..quads.len()).filter(|&i| i == 0 || extended(i) != extended(i - 1)).collect();
+    let keyframes = simplify(&quads, &forced, mask.shape, Slack::default())
+        .into_iter()
+        .map(|(i, quad)| {
+            let frame = mask.start + i as u64;
+            let MaskFrame { origin, score, .. } = mask.frames[i];
+            Keyframe { frame, pts: times.pts(frame), quad, origin, score: score.clamp(0.0, 1.0) }
+        })
+        .collect();
+    let notes = mask.notes.iter().map(|n| (n.clone(), times.elapsed_secs(n.frame))).collect();
+    let span = mask.span();
+    let region = Region {
+        id: String::new(),
+        class: mask.class,
+        decision: mask.decision,
+        shape: mask.shape,
+        tone: 0,
+        span,
+        keyframes,
+    };
+    Draft { region, notes }
+}
+
+/// A region that stands still in a rectangle for its time.
+pub fn operator_region(named: &OperatorRegion, id: String, display: Size, times: FrameTimes) -> Result<Region> {
+    let usage = |message: String| Error::new(Stage::Plan, ErrorKind::Usage, message);
+    if named.rect.clipped(display).is_none() {
+        let Size { width, height } = display;
+        return Err(usage(format!("region {named} lies outside of the picture, which is {width}x{height}")));
+    }
+    let span = named.span(&times);
+    if span.is_empty() {
+        let end = timecode(times.elapsed_secs(times.count().saturating_sub(1)));
+        return Err(usage(format!("region {named} has no frame in its time; the last frame is at {end}")));
+    }
+    let keyframe = Keyframe {
+        frame: span.start,
+        pts: times.pts(span.start),
+        quad: named.rect.into(),
+        origin: Origin::Manual,
+        score: 1.0,
+    };
+    Ok(Region {
+        id,
+        class: Class::Region,
+        decision: Decision::Redact,
+        shape: Shape::Quad,
+        tone: 0,
+        span,
+        keyframes: vec![keyframe],
+    })
+}
+
+fn finding(note: Note, secs: f64, id: String) -> Finding {
+    let severity = match note.rule {
+        Rule::WeakTrack | Rule::LostTrack => Severity::Warning,
+        _ => Severity::Note,
+    };
+    let Rect { x, y, width, height } = note.bounds;
+    let round = |v: f32| v.round();
+    let bounds = Rect::new(round(x), round(y), round(width), round(height));
+    Finding::new(note.rule, severity, note.message).at(note.frame, secs).within(bounds).of_region(id)
+}
+
+#[cfg(test)]
+#[path = "build_tests.rs"]
+mod tests;

@@ -1,0 +1,287 @@
+//! From a track to the mask that hides it: margins, holds, what to do with weak and with lost tracks.
+
+use crate::types::detection::Class;
+use crate::types::finding::Rule;
+use crate::types::geometry::{Margins, Point, Quad, Rect, Size};
+use crate::types::plan::{Decision, Shape};
+use crate::types::time::{FrameIndex, FrameSpan, FrameTimes};
+use crate::types::track::{Origin, Track, TrackEdge};
+
+/// What happens when a track ends in the middle of the picture without a cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLost {
+    /// The area where it may be stays masked and grows.
+    #[default]
+    Hold,
+    /// The whole picture is masked.
+    Blank,
+}
+
+/// When a track is masked without being asked about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Acceptance {
+    /// A track with a detection of this score is masked, however short.
+    pub lone_score: f32,
+    /// A track with this many detections is masked, however weak.
+    pub min_detections: usize,
+}
+
+/// Settings of the policy. Shares are of the object's own sides, times are seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PolicySettings {
+    /// From the face as found to the whole head.
+    pub face_margins: Margins,
+    pub face_shape: Shape,
+    /// Padding of text on all sides, as a share of the line's height, and at least in pixels.
+    pub text_pad: f32,
+    pub text_pad_px: f32,
+    /// Documents, codes: padding of all sides as a share of the side.
+    pub other_margin: f32,
+    /// Largest gap between parts of one line that are joined, in heights of the padded line; 0 joins none.
+    pub line_gap: f32,
+    /// Largest gap between lines of one block that are joined, in heights; `None` joins no lines.
+    pub block_gap: Option<f32>,
+    pub hold_before_secs: f64,
+    pub hold_after_secs: f64,
+    /// Growth of a held mask per second on each side.
+    pub hold_growth_per_sec: f32,
+    pub on_lost: OnLost,
+    /// How long a lost, established track is held or blanked; `None`: until it is found again or the scene ends.
+    pub lost_secs: Option<f64>,
+    pub acceptance: Acceptance,
+    /// Tracks whose best score is lower go on the review list.
+    pub review_score: f32,
+}
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        Self {
+            face_margins: Margins { left: 0.35, top: 0.55, right: 0.35, bottom: 0.35 },
+            face_shape: Shape::Quad,
+            text_pad: 0.2,
+            text_pad_px: 2.0,
+            other_margin: 0.08,
+            line_gap: 0.8,
+            block_gap: None,
+            hold_before_secs: 0.5,
+            hold_after_secs: 0.5,
+            hold_growth_per_sec: 0.6,
+            on_lost: OnLost::Hold,
+            lost_secs: Some(2.0),
+            acceptance: Acceptance { lone_score: 0.4, min_detections: 3 },
+            review_score: 0.6,
+        }
+    }
+}
+
+/// What the plan needs to know of the clip.
+#[derive(Clone, Copy, Debug)]
+pub struct Clip<'a> {
+    pub display: Size,
+    pub times: FrameTimes<'a>,
+}
+
+/// Mask of one object in one frame; display space, grown to its full size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MaskFrame {
+    pub quad: Quad,
+    pub origin: Origin,
+    pub score: f32,
+}
+
+/// Something that a reviewer should look at, before the region has its id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    pub rule: Rule,
+    pub frame: FrameIndex,
+    pub message: String,
+    pub bounds: Rect,
+    /// Higher is looked at first.
+    pub risk: f32,
+}
+
+/// Mask of one object through time: one entry a frame from `start` on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaskTrack {
+    pub class: Class,
+    pub decision: Decision,
+    pub shape: Shape,
+    pub start: FrameIndex,
+    pub frames: Vec<MaskFrame>,
+    pub notes: Vec<Note>,
+}
+
+impl MaskTrack {
+    pub fn span(&self) -> FrameSpan {
+        FrameSpan::new(self.start, self.start + self.frames.len() as u64)
+    }
+
+    pub fn at(&self, frame: FrameIndex) -> Option<&MaskFrame> {
+        self.frames.get(usize::try_from(frame.checked_sub(self.start)?).ok()?)
+    }
+}
+
+/// The mask's full size for an object as found.
+pub fn grown(class: Class, quad: &Quad, settings: &PolicySettings) -> Quad {
+    match class {
+        Class::Face => quad.grown(settings.face_margins),
+        Class::Text => quad.inflated((settings.text_pad * quad.height().min(quad.width())).max(settings.text_pad_px)),
+        Class::Document | Class::Code => quad.grown(Margins::even(settings.other_margin)),
+        Class::Region => *quad,
+    }
+}
+
+/// Best score and number of a track's detections.
+fn evidence(track: &Track) -> (f32, usize) {
+    track.detected().fold((0.0, 0), |(best, n), p| (p.score.max(best), n + 1))
+}
+
+/// Masks of the tracks of one scene: one for each, and one of the whole picture for each span that is blanked.
+pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> Vec<MaskTrack> {
+    let mut masks = Vec::with_capacity(tracks.len());
+    for track in tracks.iter().filter(|t| !t.points.is_empty()) {
+        let (best, count) = evidence(track);
+        let accepted = best >= settings.acceptance.lone_score || count >= settings.acceptance.min_detections;
+        let mut mask = MaskTrack {
+            class: track.class,
+            decision: Decision::Redact,
+            shape: if track.class == Class::Face { settings.face_shape } else { Shape::Quad },
+            start: track.span().start,
+            frames: track
+                .points
+                .iter()
+                .map(|p| MaskFrame { quad: grown(track.class, &p.quad, settings), origin: p.origin, score: p.score })
+                .collect(),
+            notes: Vec::new(),
+        };
+        if !accepted {
+            let reason = format!("weak: best score {best:.2}, found in {count} frame{}", if count == 1 { "" } else { "s" });
+            mask.notes.push(note(Rule::WeakTrack, &mask, mask.start, format!("not masked, {reason}"), 1.0 - best));
+            mask.decision = Decision::Keep { reason };
+            masks.push(mask);
+            continue;
+        }
+        if best < settings.review_score {
+            let message = format!("masked on weak evidence: best score {best:.2}, found in {count} frames");
+            mask.notes.push(note(Rule::WeakTrack, &mask, mask.start, message, 0.5 * (1.0 - best)));
+        }
+        let lost = lose(track, tracks, clip, settings, &mut mask);
+        hold(track, lost, clip, settings, &mut mask);
+        if settings.on_lost == OnLost::Blank {
+            masks.extend(lost.and_then(|end| blank(track, end, clip, settings)));
+        }
+        masks.push(mask);
+    }
+    masks
+}
+
+fn note(rule: Rule, mask: &MaskTrack, frame: FrameIndex, message: String, risk: f32) -> Note {
+    let bounds = mask.at(frame).or(mask.frames.last()).map_or(Rect::default(), |f| f.quad.bounds());
+    Note { rule, frame, message, bounds, risk }
+}
+
+/// Notes where a track appears or ends in the middle of the picture, and tells until which frame a lost one may be
+/// there unseen; `None` when it is not lost.
+fn lose(
+    track: &Track,
+    all: &[Track],
+    clip: &Clip,
+    settings: &PolicySettings,
+    mask: &mut MaskTrack,
+) -> Option<FrameIndex> {
+    let span = track.span();
+    let detections = track.detected().count();
+    // Only what was surely there can get lost; text does not turn away.
+    let established = track.class == Class::Face && detections >= settings.acceptance.min_detections;
+    if !established {
+        return None;
+    }
+    let risk = 1.0 + (detections as f32).ln();
+    if track.start == TrackEdge::Lost && !is_seen_elsewhere(track, all, span.start.checked_sub(1)) {
+        mask.notes.push(note(Rule::LostTrack, mask, span.start, "appears in mid-picture without a cut".into(), risk));
+    }
+    if track.end != TrackEdge::Lost || is_seen_elsewhere(track, all, Some(span.end)) {
+        return None;
+    }
+    let begin = clip.times.secs(span.end - 1);
+    let until = |f: FrameIndex| settings.lost_secs.is_none_or(|s| clip.times.secs(f) - begin <= s);
+    let mut end = span.end;
+    while end < track.scene.end && until(end) && !is_seen_elsewhere(track, all, Some(end)) {
+        end += 1;
+    }
+    mask.notes.push(note(Rule::LostTrack, mask, span.end - 1, "lost in mid-picture without a cut".into(), risk));
+    Some(end)
+}
+
+/// Whether another track of the class has a place at `frame` near where this one begins or ends.
+fn is_seen_elsewhere(track: &Track, all: &[Track], frame: Option<FrameIndex>) -> bool {
+    let Some(frame) = frame else { return false };
+    let Some((first, last)) = track.points.first().zip(track.points.last()) else { return false };
+    let near = if frame < first.frame { first.quad } else { last.quad };
+    let area = near.grown(Margins::even(0.5));
+    all.iter().any(|t| {
+        t.class == track.class && !std::ptr::eq(t, track) && t.at(frame).is_some_and(|p| area.contains(p.quad.center()))
+    })
+}
+
+/// Lengthens the mask to both sides, growing; `lost` is the end (not in it) of a longer hold.
+fn hold(track: &Track, lost: Option<FrameIndex>, clip: &Clip, settings: &PolicySettings, mask: &mut MaskTrack) {
+    let (first, last) = (track.points[0].frame, track.span().end - 1);
+    let secs = |f: FrameIndex| clip.times.secs(f);
+    let mut before = Vec::new();
+    for f in (track.scene.start..first).rev() {
+        let away = secs(first) - secs(f);
+        if away > settings.hold_before_secs {
+            break;
+        }
+        before.push(held(track, away, true, clip, settings));
+    }
+    mask.start = first - before.len() as u64;
+    before.reverse();
+    mask.frames.splice(0..0, before);
+    for f in last + 1..track.scene.end {
+        let away = secs(f) - secs(last);
+        if away > settings.hold_after_secs && lost.is_none_or(|end| f >= end) {
+            break;
+        }
+        mask.frames.push(held(track, away, false, clip, settings));
+    }
+}
+
+/// Mask `away` seconds before the first or after the last point: it grows, and covers where the object gets to if it
+/// keeps its motion.
+fn held(track: &Track, away: f64, before: bool, clip: &Clip, settings: &PolicySettings) -> MaskFrame {
+    let points = &track.points;
+    let near = points.len().min(5) - 1;
+    let (edge, inner) = if before { (&points[0], &points[near]) } else { (&points[points.len() - 1], &points[points.len() - 1 - near]) };
+    let gap = (clip.times.secs(edge.frame) - clip.times.secs(inner.frame)).abs();
+    let (a, b) = (edge.quad.center(), inner.quad.center());
+    let rate = if gap > 0.0 { (away / gap) as f32 } else { 0.0 };
+    // Never further than its own size: beyond, the motion is a guess.
+    let way = a.distance(b) * rate;
+    let side = edge.quad.area().sqrt();
+    let rate = if way > side { rate * side / way } else { rate };
+    let (dx, dy) = ((a.x - b.x) * rate, (a.y - b.y) * rate);
+    // Growth ends at twice the size: the whole picture is `blank`'s work.
+    let growth = (settings.hold_growth_per_sec * away as f32).min(0.5);
+    let stays = grown(track.class, &edge.quad.grown(Margins::even(growth)), settings);
+    let goes = stays.map(|p| Point::new(p.x + dx, p.y + dy));
+    let corners: Vec<Point> = stays.corners.iter().chain(&goes.corners).copied().collect();
+    MaskFrame { quad: Quad::around(&corners, stays.angle_rad()), origin: Origin::Extended, score: 0.0 }
+}
+
+/// The whole picture, from the end of the ordinary hold on to `end`.
+fn blank(track: &Track, end: FrameIndex, clip: &Clip, settings: &PolicySettings) -> Option<MaskTrack> {
+    let last = track.span().end - 1;
+    let from = clip.times.secs(last) + settings.hold_after_secs;
+    let start = (last + 1..end).find(|&f| clip.times.secs(f) > from)?;
+    let quad = Quad::from(Rect::new(0.0, 0.0, clip.display.width as f32, clip.display.height as f32));
+    let frame = MaskFrame { quad, origin: Origin::Extended, score: 0.0 };
+    let frames = vec![frame; (end - start) as usize];
+    let decision = Decision::Redact;
+    Some(MaskTrack { class: track.class, decision, shape: Shape::Quad, start, frames, notes: Vec::new() })
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

@@ -1,0 +1,334 @@
+//! The streaming tracker: detections of one frame after another in, finished tracks out, scene by scene.
+//!
+//! Memory: the small grey pictures of the last seconds, and the points of the tracks of the scene that is not over.
+
+use std::collections::VecDeque;
+
+use super::appearance::{Appearance, AppearanceSettings, visible_share};
+use super::associate::{AssociationSettings, Expected, associate};
+use super::fill::{GapFrame, fill_gap, smooth};
+use super::luma::Luma;
+use super::motion::{GlobalMotion, Similarity};
+use super::predict::MotionFilter;
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::types::detection::{Class, Detection, FrameDetections};
+use crate::types::geometry::{Point, Quad};
+use crate::types::time::{FrameIndex, FrameSpan, TimeBase};
+use crate::types::track::{Origin, Track, TrackEdge, TrackPoint};
+
+/// Settings of the tracker.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrackSettings {
+    pub association: AssociationSettings,
+    pub appearance: AppearanceSettings,
+    /// Longest time without detection after which a track may go on.
+    pub max_gap_secs: f64,
+    /// Longest time that a track is followed by looks before its first and after its last detection.
+    pub extend_secs: f64,
+    /// Most pictures kept for that: bounds memory at high frame rates.
+    pub max_kept_frames: usize,
+    /// Frames to both sides over which places are smoothed.
+    pub smooth_radius: usize,
+}
+
+impl Default for TrackSettings {
+    fn default() -> Self {
+        Self {
+            association: AssociationSettings::default(),
+            appearance: AppearanceSettings::default(),
+            max_gap_secs: 2.0,
+            extend_secs: 2.0,
+            max_kept_frames: 128,
+            smooth_radius: 3,
+        }
+    }
+}
+
+/// A frame that can still be looked back at.
+struct Kept {
+    frame: FrameIndex,
+    pts: i64,
+    /// Camera motion from the frame before.
+    camera: Similarity,
+    luma: Luma,
+}
+
+/// A frame since the last detection of a track.
+struct Pending {
+    frame: FrameIndex,
+    pts: i64,
+    camera: Similarity,
+    followed: Option<(Quad, f32)>,
+}
+
+/// A track that may still go on.
+struct Live {
+    class: Class,
+    points: Vec<TrackPoint>,
+    pending: Vec<Pending>,
+    filter: MotionFilter,
+    look: Option<Appearance>,
+    start: TrackEdge,
+}
+
+/// Links detections to tracks, frame by frame.
+pub struct Tracker {
+    settings: TrackSettings,
+    time_base: TimeBase,
+    kept: VecDeque<Kept>,
+    live: Vec<Live>,
+    /// Ended tracks of the scene that is not over.
+    ended: Vec<Track>,
+    /// Tracks of scenes that are over.
+    finished: Vec<Track>,
+    scene_start: FrameIndex,
+    next: Option<FrameIndex>,
+}
+
+impl Tracker {
+    pub fn new(settings: TrackSettings, time_base: TimeBase) -> Self {
+        Self {
+            settings,
+            time_base,
+            kept: VecDeque::new(),
+            live: Vec::new(),
+            ended: Vec::new(),
+            finished: Vec::new(),
+            scene_start: 0,
+            next: None,
+        }
+    }
+
+    /// Takes the next frame: its detections (display space), the camera's motion into it and its small picture. Every
+    /// frame of the clip must come, in order, also those without detections.
+    pub fn push(&mut self, found: &FrameDetections, motion: GlobalMotion, luma: Luma) -> Result<()> {
+        let expected = self.next.unwrap_or(found.frame);
+        if found.frame != expected {
+            let message = format!("frame {} came where frame {expected} was due", found.frame);
+            return Err(Error::new(Stage::Track, ErrorKind::Internal, message));
+        }
+        if let Some(d) = found.detections.iter().find(|d| !d.quad.is_finite() || !d.score.is_finite()) {
+            let message = format!("a {:?} detection of frame {} is not finite", d.class, found.frame);
+            return Err(Error::new(Stage::Track, ErrorKind::Internal, message));
+        }
+        if found.scene_cut || self.next.is_none() {
+            self.close_scene(found.frame);
+        }
+        self.next = Some(found.frame + 1);
+        let camera = if self.kept.is_empty() { Similarity::IDENTITY } else { motion.transform };
+        self.keep(Kept { frame: found.frame, pts: found.pts, camera, luma });
+        for live in &mut self.live {
+            live.filter.predict(&camera);
+        }
+        self.assign(found);
+        self.retire();
+        Ok(())
+    }
+
+    /// Tracks of the scenes that are over, in the order of their end. Called now and then, it bounds memory by the
+    /// longest scene.
+    pub fn take_finished(&mut self) -> Vec<Track> {
+        std::mem::take(&mut self.finished)
+    }
+
+    /// Ends the clip and gives all tracks not yet taken.
+    pub fn finish(mut self) -> Vec<Track> {
+        self.close_scene(self.next.unwrap_or(0));
+        self.finished
+    }
+
+    /// Predicted places of the present tracks with their class and frames without detection: where the analysis
+    /// schedule should look closer.
+    pub fn expected(&self) -> Vec<Expected> {
+        let of = |l: &Live| Expected { class: l.class, quad: l.filter.quad(), age: l.pending.len() as u32 + 1 };
+        self.live.iter().map(of).collect()
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        let horizon = self.settings.max_gap_secs.max(self.settings.extend_secs);
+        let now = self.time_base.secs(kept.pts);
+        self.kept.push_back(kept);
+        while let Some(oldest) = self.kept.front() {
+            let old = now - self.time_base.secs(oldest.pts) > horizon;
+            if !old && self.kept.len() <= self.settings.max_kept_frames {
+                break;
+            }
+            self.kept.pop_front();
+        }
+    }
+
+    fn assign(&mut self, found: &FrameDetections) {
+        let expected = self.expected();
+        let chosen = associate(&expected, &found.detections, &self.settings.association);
+        let mut continued: Vec<Option<&Detection>> = vec![None; self.live.len()];
+        let mut new = Vec::new();
+        for (detection, track) in found.detections.iter().zip(chosen) {
+            match track {
+                Some(t) => continued[t] = Some(detection),
+                None => new.push(detection),
+            }
+        }
+        let Some(now) = self.kept.back() else { return };
+        for (live, detection) in self.live.iter_mut().zip(continued) {
+            match detection {
+                Some(detection) => live.observe(detection, now, self.settings.association.firm_score),
+                None => live.miss(now, &self.settings, self.time_base),
+            }
+        }
+        for detection in new {
+            let live = self.begin(detection, found);
+            self.live.push(live);
+        }
+    }
+
+    /// A new track, followed back by its looks.
+    fn begin(&self, detection: &Detection, found: &FrameDetections) -> Live {
+        let mut points = vec![detected(detection, found.frame, found.pts)];
+        let look = self.kept.back().and_then(|now| Appearance::learn(&now.luma, &detection.quad));
+        let mut joined = false;
+        if let Some(mut look) = look.clone() {
+            let mut quad = detection.quad;
+            let earlier = self.kept.iter().rev().skip(1);
+            for (kept, after) in earlier.zip(self.kept.iter().rev()) {
+                if self.time_base.secs(found.pts) - self.time_base.secs(kept.pts) > self.settings.extend_secs {
+                    break;
+                }
+                quad = after.camera.inverse().apply_quad(&quad);
+                let Some(followed) = look.follow(&kept.luma, &quad, &self.settings.appearance) else { break };
+                quad = followed.quad;
+                if self.is_covered(detection.class, kept.frame, &quad) {
+                    joined = true;
+                    break;
+                }
+                points.push(extended(kept.frame, kept.pts, quad, followed.score));
+            }
+        }
+        points.reverse();
+        let display = self.kept.back().map_or((0.0, 0.0), |k| k.luma.display());
+        let start = if joined {
+            TrackEdge::Joined
+        } else if points[0].frame == self.scene_start {
+            TrackEdge::Cut
+        } else {
+            outer_edge(points.iter().take(4).map(|p| p.quad), display)
+        };
+        let filter = MotionFilter::new(&detection.quad);
+        Live { class: detection.class, points, pending: Vec::new(), filter, look, start }
+    }
+
+    /// Whether a track of the class has a point at about this place already.
+    fn is_covered(&self, class: Class, frame: FrameIndex, quad: &Quad) -> bool {
+        let of_live = self.live.iter().filter(|l| l.class == class).filter_map(|l| at(&l.points, frame));
+        let of_ended = self.ended.iter().filter(|t| t.class == class).filter_map(|t| t.at(frame));
+        of_live.chain(of_ended).any(|p| p.quad.iou(quad) > 0.5)
+    }
+
+    /// Ends the tracks that were not seen for too long.
+    fn retire(&mut self) {
+        let Some(now) = self.kept.back() else { return };
+        let (pts, display) = (now.pts, now.luma.display());
+        let (limit, time_base) = (self.settings.max_gap_secs, self.time_base);
+        let over = |live: &mut Live| {
+            live.pending.first().is_some_and(|p| time_base.secs(pts) - time_base.secs(p.pts) >= limit)
+        };
+        let scene = FrameSpan::new(self.scene_start, self.scene_start);
+        self.ended.extend(self.live.extract_if(.., over).map(|live| live.end(scene, display)));
+    }
+
+    fn close_scene(&mut self, end: FrameIndex) {
+        let scene = FrameSpan::new(self.scene_start, end);
+        let display = self.kept.back().map_or((0.0, 0.0), |k| k.luma.display());
+        let last = self.live.drain(..).map(|live| live.end(scene, display));
+        let mut tracks: Vec<Track> = self.ended.drain(..).chain(last).collect();
+        for track in &mut tracks {
+            track.scene = scene;
+            if track.span().end == end {
+                track.end = TrackEdge::Cut;
+            }
+            smooth(&mut track.points, self.settings.smooth_radius);
+        }
+        tracks.sort_by_key(|t| (t.span().start, t.span().end));
+        self.finished.append(&mut tracks);
+        self.kept.clear();
+        self.scene_start = end;
+    }
+}
+
+impl Live {
+    /// A detection continues the track; frames since the last one are filled.
+    fn observe(&mut self, detection: &Detection, now: &Kept, firm_score: f32) {
+        let point = detected(detection, now.frame, now.pts);
+        if let Some(last) = self.points.last().filter(|_| !self.pending.is_empty()) {
+            let gap: Vec<GapFrame> = self
+                .pending
+                .drain(..)
+                .map(|p| GapFrame { frame: p.frame, pts: p.pts, camera: p.camera, followed: p.followed.map(|f| f.0) })
+                .collect();
+            let filled = fill_gap(last, &point, &gap, &now.camera);
+            self.points.extend(filled);
+        }
+        self.filter.correct(&point.quad, if detection.score >= firm_score { 1.0 } else { 2.0 });
+        self.points.push(point);
+        // A look too small or flat to be learned is better than an old one: then the track is not followed.
+        self.look = Appearance::learn(&now.luma, &detection.quad);
+    }
+
+    /// No detection continues the track in this frame: it is followed by its looks while they match.
+    fn miss(&mut self, now: &Kept, settings: &TrackSettings, time_base: TimeBase) {
+        let since = self.points.last().map_or(0.0, |p| time_base.secs(now.pts) - time_base.secs(p.pts));
+        let mut followed = None;
+        if since <= settings.extend_secs
+            && let Some(look) = &mut self.look
+        {
+            followed = look.follow(&now.luma, &self.filter.quad(), &settings.appearance);
+        }
+        match &followed {
+            Some(f) => self.filter.correct(&f.quad, 2.0),
+            // Once lost, it is not looked for by its looks again: only a detector can tell that it is back.
+            None => {
+                self.look = None;
+                self.filter.damp();
+            }
+        }
+        let followed = followed.map(|f| (f.quad, f.score));
+        self.pending.push(Pending { frame: now.frame, pts: now.pts, camera: now.camera, followed });
+    }
+
+    /// The track as it is known now: with the frames after the last detection to which it was followed.
+    fn end(mut self, scene: FrameSpan, display: (f32, f32)) -> Track {
+        for p in self.pending {
+            let Some((quad, score)) = p.followed else { break };
+            self.points.push(extended(p.frame, p.pts, quad, score));
+        }
+        let end = outer_edge(self.points.iter().rev().take(4).map(|p| p.quad), display);
+        Track { class: self.class, points: self.points, scene, start: self.start, end }
+    }
+}
+
+fn at(points: &[TrackPoint], frame: FrameIndex) -> Option<&TrackPoint> {
+    points.get(usize::try_from(frame.checked_sub(points.first()?.frame)?).ok()?)
+}
+
+fn detected(detection: &Detection, frame: FrameIndex, pts: i64) -> TrackPoint {
+    TrackPoint { frame, pts, quad: detection.quad, origin: Origin::Detected, score: detection.score }
+}
+
+fn extended(frame: FrameIndex, pts: i64, quad: Quad, score: f32) -> TrackPoint {
+    TrackPoint { frame, pts, quad, origin: Origin::Extended, score }
+}
+
+/// Whether a track ends over the edge of the picture: `quads` are its outermost places, the outermost first.
+fn outer_edge(quads: impl Iterator<Item = Quad>, display: (f32, f32)) -> TrackEdge {
+    let quads: Vec<Quad> = quads.collect();
+    let (Some(outermost), Some(inner)) = (quads.first(), quads.last()) else { return TrackEdge::Lost };
+    let (a, b) = (outermost.center(), inner.center());
+    let steps = (quads.len() - 1).max(1) as f32;
+    let ahead = Point::new((a.x - b.x) * 2.0 / steps, (a.y - b.y) * 2.0 / steps);
+    let next = outermost.map(|p| Point::new(p.x + ahead.x, p.y + ahead.y));
+    let out = [outermost.inflated(1.0), next].iter().any(|q| visible_share(q, display) < 0.97);
+    if out { TrackEdge::Exit } else { TrackEdge::Lost }
+}
+
+#[cfg(test)]
+#[path = "tracker_tests.rs"]
+mod tests;

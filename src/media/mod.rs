@@ -7,3 +7,13 @@ mod pixels;
 mod strict;
 
 pub use ffi::versions;
+
+// photos
+pub mod anim;
+mod heic;
+pub mod photo;
+mod photo_decode;
+mod photo_encode;
+mod photo_structure;
+mod rgb;
+pub mod sniff;

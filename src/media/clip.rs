@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use super::cut_off::promised_end;
 use super::ffi;
 use super::ffi::demux::{Demuxer, StreamInfo, StreamKind};
 use super::ffi::frame::{color_of, display_matrix, format_of, sample_aspect};
@@ -20,11 +21,66 @@ use crate::types::stage::Source;
 
 /// Containers that are read, by FFmpeg's names: those that hold their own streams and name no other file.
 const CONTAINERS: &[&str] = &[
-    "aiff", "amv", "apng", "asf", "asf_o", "av1", "avi", "avs2", "avs3", "c93", "cavsvideo", "dirac", "dnxhd", "dv", "dxa", "flic",
-    "flv", "gif", "gxf", "h261", "h263", "h264", "hevc", "ingenient", "ivf", "ivr", "live_flv", "lvf", "lxf", "m4v",
-    "matroska,webm", "mjpeg", "mjpeg_2000", "mov,mp4,m4a,3gp,3g2,mj2", "mpeg", "mpegts", "mpegtsraw", "mpegvideo", "mtv", "mv",
-    "mxf", "mxg", "nsv", "nut", "nuv", "obu", "ogg", "pmp", "pva", "r3d", "rm", "roq", "smjpeg", "swf", "vc1", "vc1test", "vmd",
-    "vvc", "wtv", "yuv4mpegpipe",
+    "aiff",
+    "amv",
+    "apng",
+    "asf",
+    "asf_o",
+    "av1",
+    "avi",
+    "avs2",
+    "avs3",
+    "c93",
+    "cavsvideo",
+    "dirac",
+    "dnxhd",
+    "dv",
+    "dxa",
+    "flic",
+    "flv",
+    "gif",
+    "gxf",
+    "h261",
+    "h263",
+    "h264",
+    "hevc",
+    "ingenient",
+    "ivf",
+    "ivr",
+    "live_flv",
+    "lvf",
+    "lxf",
+    "m4v",
+    "matroska,webm",
+    "mjpeg",
+    "mjpeg_2000",
+    "mov,mp4,m4a,3gp,3g2,mj2",
+    "mpeg",
+    "mpegts",
+    "mpegtsraw",
+    "mpegvideo",
+    "mtv",
+    "mv",
+    "mxf",
+    "mxg",
+    "nsv",
+    "nut",
+    "nuv",
+    "obu",
+    "ogg",
+    "pmp",
+    "pva",
+    "r3d",
+    "rm",
+    "roq",
+    "smjpeg",
+    "swf",
+    "vc1",
+    "vc1test",
+    "vmd",
+    "vvc",
+    "wtv",
+    "yuv4mpegpipe",
 ];
 
 /// How to decode.
@@ -59,12 +115,13 @@ pub fn open(file: File, label: &Path, options: &DecodeOptions) -> Result<ClipSou
 fn open_unlabelled(file: File, label: &Path, options: &DecodeOptions) -> Result<ClipSource> {
     ffi::init();
     let limits = options.limits;
+    let promised_end = promised_end(&file);
     let demuxer = Demuxer::open(file, &limits, check_container)?;
     let streams = demuxer.streams();
     let stream = pick_stream(&demuxer, &streams)?;
     check_stream(&streams[stream], &limits)?;
     let has_audio = streams.iter().any(|s| s.kind == StreamKind::Audio);
-    let mut reader = FrameReader::open(demuxer, stream, &limits, options.allow_damaged)?;
+    let mut reader = FrameReader::open(demuxer, stream, promised_end, &limits, options.allow_damaged)?;
     let Some(first) = reader.next()? else {
         return Err(Error::new(Stage::Decode, ErrorKind::Damaged, "holds no frame that is shown"));
     };
@@ -203,7 +260,8 @@ fn describe(reader: &FrameReader, first: &Decoded, has_audio: bool) -> Result<(S
     let name = format.as_ref().map_or("", |f| f.name.as_str());
     // The j formats are full range by definition; grey that is no TV codec's is full range by custom.
     color.full_range |= name.starts_with("yuvj");
-    let broadcast = matches!(stream.codec.as_str(), "h264" | "hevc" | "vp9" | "av1" | "mpeg2video" | "prores" | "dnxhd");
+    let broadcast =
+        matches!(stream.codec.as_str(), "h264" | "hevc" | "vp9" | "av1" | "mpeg2video" | "prores" | "dnxhd");
     let is_gray = format.as_ref().is_some_and(|f| !f.rgb && f.components.len() <= 2);
     color.full_range |= is_gray && !range_told && !broadcast;
     let maskable = Maskable::new(frame, color, &stream.codec)?;

@@ -2,10 +2,16 @@
 
 // clips
 pub mod clip;
+mod cut_off;
+pub mod encode;
 pub mod ffi;
+pub mod normalize;
+pub mod picture;
 mod pixels;
+mod sound;
 mod strict;
 
+pub use encode::encoders;
 pub use ffi::versions;
 
 // photos

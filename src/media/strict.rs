@@ -56,8 +56,12 @@ pub struct FrameReader {
     sent: u64,
     /// Packets whose frame is not out yet: timestamp to number and size.
     waiting: BTreeMap<i64, (u64, usize)>,
-    /// Packets whose timestamp was forgotten before a frame came.
-    unanswered: u64,
+    /// Packets that were dropped from `waiting` because no frame came for so long.
+    forgotten: u64,
+    /// Frames out whose fields may have come in packets of their own.
+    interlaced_out: u64,
+    /// Where the container ends by its own head, when the file is shorter.
+    promised_end: Option<u64>,
     /// Timestamp of the first key packet; `None` before it.
     first_key: Option<i64>,
     /// Timestamp of the packet sent last.
@@ -67,14 +71,22 @@ pub struct FrameReader {
     clean_seen: bool,
     out: u64,
     last_pts: Option<i64>,
-    last_end: i64,
+    /// The last timestamp that the container told.
+    last_told: Option<i64>,
     draining: bool,
     ended: bool,
     read_errors: u32,
 }
 
 impl FrameReader {
-    pub fn open(mut demuxer: Demuxer, stream: usize, limits: &Limits, allow_damaged: bool) -> Result<Self> {
+    /// `promised_end` is where the container ends by its own head, when the file is shorter.
+    pub fn open(
+        mut demuxer: Demuxer,
+        stream: usize,
+        promised_end: Option<u64>,
+        limits: &Limits,
+        allow_damaged: bool,
+    ) -> Result<Self> {
         let info = demuxer.streams().swap_remove(stream);
         let decoder = Decoder::open(&demuxer, stream, limits.pixels, true)?;
         demuxer.select(stream);
@@ -87,14 +99,16 @@ impl FrameReader {
             damage: Damage::default(),
             sent: 0,
             waiting: BTreeMap::new(),
-            unanswered: 0,
+            forgotten: 0,
+            interlaced_out: 0,
+            promised_end,
             first_key: None,
             current: None,
             suspect_since: None,
             clean_seen: false,
             out: 0,
             last_pts: None,
-            last_end: 0,
+            last_told: None,
             draining: false,
             ended: false,
             read_errors: 0,
@@ -176,7 +190,7 @@ impl FrameReader {
             return Ok(false);
         }
         self.sent += 1;
-        let pts = packet.pts().or(packet.dts());
+        let pts = packet.pts();
         self.current = pts;
         if self.sent == 1 {
             self.first_key = pts;
@@ -185,7 +199,7 @@ impl FrameReader {
             self.waiting.insert(pts, (self.sent, packet.size()));
             if self.waiting.len() > REMEMBERED {
                 self.waiting.pop_first();
-                self.unanswered += 1;
+                self.forgotten += 1;
             }
         }
         if packet.is_corrupt() {
@@ -218,6 +232,10 @@ impl FrameReader {
     /// Judges a frame; `None` when it is not to be shown.
     fn accept(&mut self, frame: Video) -> Result<Option<Decoded>> {
         let packet = frame.pts().and_then(|pts| self.waiting.remove(&pts)).map(|(number, _)| number);
+        // Without timestamps: the oldest packet that the decoder may still have held back, fields counted singly.
+        let held_back = 2 * (self.decoder.reorder_depth() + 1);
+        let packet = packet.unwrap_or_else(|| self.sent.saturating_sub(held_back));
+        self.interlaced_out += u64::from(frame.is_interlaced());
         let broken = frame.has_decode_errors();
         let corrupt = frame.is_corrupt() || broken;
         if corrupt && !broken && !self.clean_seen {
@@ -229,11 +247,7 @@ impl FrameReader {
             self.symptom(damaged(&format!("the frame at {:.3} s is damaged", self.time_base().secs(pts))))?;
         }
         let key = frame.is_key();
-        if let (Some(since), Some(number)) = (self.suspect_since, packet)
-            && key
-            && !corrupt
-            && number > since
-        {
+        if key && !corrupt && self.suspect_since.is_some_and(|since| packet > since) {
             self.suspect_since = None;
         }
         self.clean_seen |= !corrupt;
@@ -242,7 +256,7 @@ impl FrameReader {
         self.damage.frames += u64::from(is_damaged);
         let duration = frame.packet().duration.max(0);
         self.last_pts = Some(pts);
-        self.last_end = pts + if duration > 0 { duration } else { self.nominal_duration() };
+        self.last_told = best_timestamp(&frame).or(self.last_told);
         Ok(Some(Decoded { frame, pts, duration, key, damaged: is_damaged }))
     }
 
@@ -252,11 +266,16 @@ impl FrameReader {
         let Some(last) = self.last_pts else { return Ok(Some(told.unwrap_or(0))) };
         match told {
             Some(pts) if pts > last => Ok(Some(pts)),
+            // Frames of the same time are still in order: each a tick after the other.
+            Some(pts) if self.last_told.is_some_and(|told| pts >= told) => Ok(Some(last + 1)),
             None => Ok(Some(last + self.nominal_duration())),
             Some(pts) => {
                 let secs = |t| self.time_base().secs(t);
-                let message =
-                    format!("timestamps go back from {:.3} s to {:.3} s: frames cannot be put in order", secs(last), secs(pts));
+                let message = format!(
+                    "timestamps go back from {:.3} s to {:.3} s: frames cannot be put in order",
+                    secs(last),
+                    secs(pts)
+                );
                 self.symptom(damaged(&message))?;
                 Ok(Some(last + 1))
             }
@@ -279,7 +298,29 @@ impl FrameReader {
             let what = if self.sent == 0 { "holds no key frame" } else { "no frame can be decoded" };
             return Err(damaged(what));
         }
+        let missing = self.unanswered();
+        if missing > 0 {
+            self.symptom(damaged(&format!("{missing} coded frames gave no picture")))?;
+        }
+        if let Some(end) = self.promised_end {
+            let message = format!("the file is cut off: its container goes on to byte {end}");
+            self.symptom(damaged(&message))?;
+        }
         Ok(())
+    }
+
+    /// Packets that should have given a picture and did not. Codecs with invisible frames can't be judged, and neither
+    /// can leading pictures of the first key frame, placeholders of a few bytes, or second fields in packets of their own.
+    fn unanswered(&self) -> u64 {
+        const PLACEHOLDER: usize = 24;
+        const JUDGED: &[&str] =
+            &["h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "mjpeg", "prores", "dnxhd", "h263"];
+        if !JUDGED.contains(&self.info.codec.as_str()) {
+            return 0;
+        }
+        let first = self.first_key.unwrap_or(i64::MIN);
+        let waiting = self.waiting.range(first..).filter(|(_, (_, size))| *size > PLACEHOLDER).count() as u64;
+        (waiting + self.forgotten).saturating_sub(self.interlaced_out)
     }
 }
 

@@ -73,6 +73,12 @@ impl Decoder {
         if code < 0 { Err(error(Stage::Decode, ErrorKind::Damaged, "a frame cannot be decoded", code)) } else { Ok(()) }
     }
 
+    /// Frames that the decoder holds back to put them in order.
+    pub fn reorder_depth(&self) -> u64 {
+        // SAFETY: the context is open.
+        unsafe { (*self.context).has_b_frames.max(0) as u64 }
+    }
+
     /// Takes the next frame out of the decoder.
     pub fn receive(&mut self, frame: &mut ffmpeg_next::Frame) -> Result<Received> {
         // SAFETY: the decoder is open, the frame valid; the call blanks it first.

@@ -146,7 +146,8 @@ impl Demuxer {
         // library whose headers the bindings were made from, so they are valid values of their enums.
         unsafe {
             let parameters = (*stream).codecpar;
-            let picture = (*stream).disposition & (sys::AV_DISPOSITION_ATTACHED_PIC | sys::AV_DISPOSITION_TIMED_THUMBNAILS);
+            let picture =
+                (*stream).disposition & (sys::AV_DISPOSITION_ATTACHED_PIC | sys::AV_DISPOSITION_TIMED_THUMBNAILS);
             let kind = match (*parameters).codec_type {
                 sys::AVMediaType::AVMEDIA_TYPE_VIDEO if picture != 0 => StreamKind::Picture,
                 sys::AVMediaType::AVMEDIA_TYPE_VIDEO => StreamKind::Video,
@@ -193,18 +194,11 @@ impl Demuxer {
     /// Lets the demuxer skip every other stream.
     pub fn select(&mut self, index: usize) {
         for other in 0..self.stream_count() {
-            let discard = if other == index { sys::AVDiscard::AVDISCARD_DEFAULT } else { sys::AVDiscard::AVDISCARD_ALL };
+            let discard =
+                if other == index { sys::AVDiscard::AVDISCARD_DEFAULT } else { sys::AVDiscard::AVDISCARD_ALL };
             // SAFETY: the stream lives as long as the context.
             unsafe { (*self.stream(other)).discard = discard };
         }
-    }
-
-    /// Duration in seconds as the container's head tells it; `None` when it is only guessed.
-    pub fn header_duration_secs(&self) -> Option<f64> {
-        // SAFETY: the context lives as long as this value.
-        let (duration, method) = unsafe { ((*self.context).duration, (*self.context).duration_estimation_method) };
-        let told = method == sys::AVDurationEstimationMethod::AVFMT_DURATION_FROM_STREAM;
-        (told && duration > 0).then(|| duration as f64 / f64::from(sys::AV_TIME_BASE))
     }
 
     /// Duration in seconds, for estimates.
@@ -315,11 +309,6 @@ unsafe fn side_data(stream: *mut sys::AVStream, kind: sys::AVPacketSideDataType)
         };
         (!data.is_null()).then(|| std::slice::from_raw_parts(data, size as usize).to_vec())
     }
-}
-
-/// Stream that a packet belongs to.
-pub fn stream_of(packet: &Packet) -> usize {
-    packet.stream()
 }
 
 /// Whether an edit list hides the packet's frame.

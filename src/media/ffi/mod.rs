@@ -2,11 +2,14 @@
 //!
 //! Every wrapper owns its FFmpeg object and frees it on drop. None is shared between threads; all may be moved.
 
+pub mod audio;
 pub mod decode;
 pub mod demux;
+pub mod encode;
 pub mod frame;
 pub mod io;
 pub mod log;
+pub mod mux;
 pub mod scale;
 
 use std::ffi::{CStr, CString, c_char, c_int};

@@ -15,13 +15,16 @@ use super::ffi::encode::{Encoder, PacketFilter, VideoSettings, encoder_names, ha
 use super::ffi::frame::{AvBuffer, foreign_buffer, format_of, set_times, strip};
 use super::ffi::mux::Muxer;
 use super::sound::SoundTrack;
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::frame::{Frame, SourceInfo};
 use crate::types::geometry::Size;
 use crate::types::stage::Sink;
 
 /// A codec to encode to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum VideoCodec {
     H264,
     H265,
@@ -39,6 +42,16 @@ impl VideoCodec {
             VideoCodec::H265 => "hevc",
             VideoCodec::Vp9 => "vp9",
             VideoCodec::Av1 => "av1",
+        }
+    }
+
+    /// Constant quality that is used unless another is asked for.
+    pub fn default_crf(self) -> u8 {
+        match self {
+            VideoCodec::H264 => 18,
+            VideoCodec::H265 => 22,
+            VideoCodec::Vp9 => 28,
+            VideoCodec::Av1 => 30,
         }
     }
 
@@ -68,7 +81,7 @@ pub enum AudioMode {
 #[derive(Debug)]
 pub struct EncodeSettings {
     pub codec: VideoCodec,
-    /// Constant quality; the lower the better. `None`: 18 for H.264, 22 for H.265, 28 for VP9, 30 for AV1.
+    /// Constant quality; the lower the better. `None`: [`VideoCodec::default_crf`].
     pub crf: Option<u8>,
     /// The encoder's own name for its speed. `None`: `veryfast` for H.264 and H.265, 5 for VP9, 8 for AV1.
     pub preset: Option<String>,
@@ -182,21 +195,21 @@ impl Plan {
             return Err(Error::new(Stage::Encode, ErrorKind::Unsupported, message));
         };
         let preset = |default: &str| settings.preset.clone().unwrap_or_else(|| default.to_owned());
-        let crf = |default: u8| settings.crf.unwrap_or(default).to_string();
+        let crf = settings.crf.unwrap_or(settings.codec.default_crf()).to_string();
         let options = match encoder {
             // Captions of the source would else be written into user data.
-            "libx264" => vec![("preset", preset("veryfast")), ("crf", crf(18)), ("a53cc", "0".into())],
+            "libx264" => vec![("preset", preset("veryfast")), ("crf", crf), ("a53cc", "0".into())],
             "libx265" => {
                 // Without a rate the encoder takes the ticks for frames, and spends bits accordingly.
                 let fps = if rate.numerator() > 0 { rate } else { Rational(25, 1) };
                 let params = format!("info=0:log-level=error:fps={}/{}", fps.numerator(), fps.denominator());
-                vec![("preset", preset("veryfast")), ("crf", crf(22)), ("x265-params", params)]
+                vec![("preset", preset("veryfast")), ("crf", crf), ("x265-params", params)]
             }
             "libvpx-vp9" => {
-                vec![("cpu-used", preset("5")), ("crf", crf(28)), ("b", "0".into()), ("row-mt", "1".into())]
+                vec![("cpu-used", preset("5")), ("crf", crf), ("b", "0".into()), ("row-mt", "1".into())]
             }
-            "libsvtav1" => vec![("preset", preset("8")), ("crf", crf(30))],
-            _ => vec![("cpu-used", preset("6")), ("crf", crf(30)), ("b", "0".into()), ("row-mt", "1".into())],
+            "libsvtav1" => vec![("preset", preset("8")), ("crf", crf)],
+            _ => vec![("cpu-used", preset("6")), ("crf", crf), ("b", "0".into()), ("row-mt", "1".into())],
         };
         Ok(Self { encoder, codec, options, threads: settings.threads })
     }

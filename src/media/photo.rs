@@ -4,6 +4,7 @@
 //! multi-page and floating-point TIFF, HDR PNG, AVIF, JPEG XL, JPEG 2000, camera raws and what else [`super::sniff`] knows.
 
 use std::fs::File;
+use std::io::{Seek, Write};
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -87,16 +88,37 @@ impl Source for Still {
 /// `Internal` for a frame of another layout.
 pub fn to_picture(frame: &Frame, max_side: u32) -> Result<Picture> {
     let pixels = packed_rgb(frame)?;
-    let full = frame.size;
-    let longer = full.width.max(full.height);
-    if max_side == 0 || longer <= max_side {
-        return Ok(Picture::new(full, pixels.into_owned(), 1.0));
+    if max_side == 0 || frame.size.width.max(frame.size.height) <= max_side {
+        return Ok(Picture::new(frame.size, pixels.into_owned(), 1.0));
     }
+    shrunk(&pixels, frame.size, max_side)
+}
+
+/// Writes a small JPEG of an analysis picture, whose longer side has at most `max_side` pixels.
+///
+/// # Errors
+/// `Io` when writing fails.
+pub fn encode_thumbnail(picture: &Picture, max_side: u32, quality: u8, out: &mut (impl Write + Seek)) -> Result<()> {
+    let scaled;
+    let small = if picture.size.width.max(picture.size.height) > max_side {
+        scaled = shrunk(&picture.data, picture.size, max_side)?;
+        &scaled
+    } else {
+        picture
+    };
+    let image = RgbImage::from_raw(small.size.width, small.size.height, small.data.clone())
+        .ok_or_else(|| Error::new(Stage::Encode, ErrorKind::Internal, "a picture has too few bytes"))?;
+    encode(&rgb::frame(image, 0, 0, 1), PhotoFormat::Jpeg, quality, out)
+}
+
+/// Scales packed RGB down so that its longer side has `max_side` pixels.
+fn shrunk(pixels: &[u8], full: Size, max_side: u32) -> Result<Picture> {
+    let longer = full.width.max(full.height);
     let display_from_picture = longer as f32 / max_side as f32;
     let scaled = |side: u32| ((f64::from(side) * f64::from(max_side) / f64::from(longer)).round() as u32).max(1);
     let size = Size::new(scaled(full.width), scaled(full.height));
     let failed = |e: String| Error::new(Stage::Detect, ErrorKind::Internal, format!("scaling failed: {e}"));
-    let source = ImageRef::new(full.width, full.height, &pixels, PixelType::U8x3).map_err(|e| failed(e.to_string()))?;
+    let source = ImageRef::new(full.width, full.height, pixels, PixelType::U8x3).map_err(|e| failed(e.to_string()))?;
     let mut target = Image::new(size.width, size.height, PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Hamming));
     Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(e.to_string()))?;

@@ -1,1 +1,21 @@
 //! The stages put together.
+//!
+//! [`batch`] settles which files and where to; [`run`] is the supervisor, which alone gives final names ([`commit`]); it
+//! starts a worker process per pass and file ([`supervise`], [`worker`], [`work`]) that does [`analyze`], [`render`] or
+//! [`verify`].
+
+pub mod analyze;
+pub mod batch;
+pub mod commit;
+mod detectors;
+mod plans;
+pub mod render;
+pub mod run;
+mod schedule;
+pub mod settings;
+pub mod source;
+pub mod supervise;
+mod tone;
+pub mod verify;
+pub mod work;
+pub mod worker;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::edit::{KeepRegion, OperatorRegion};
 use super::join::join_text;
-use super::policy::{Clip, MaskFrame, MaskTrack, Note, PolicySettings, mask_tracks};
+use super::policy::{Clip, MaskFrame, MaskTrack, Note, PolicySettings, grown, mask_tracks};
 use super::simplify::{Slack, simplify};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::detection::Class;
 use crate::types::finding::{Finding, Rule, Severity};
 use crate::types::geometry::{Quad, Rect, Size};
-use crate::types::plan::{Decision, Keyframe, Region, Shape};
+use crate::types::plan::{Decision, Keyframe, RedactionPlan, Region, Shape};
 use crate::types::time::{FrameIndex, FrameSpan, FrameTimes, timecode};
 use crate::types::track::{Origin, Track};
 
@@ -72,10 +72,7 @@ impl RegionBuilder {
         self.drafts.sort_by(|a, b| {
             let (p, q) = (place(&a.region), place(&b.region));
             let when = |r: &Region| (r.span.start, r.class, r.span.end);
-            when(&a.region)
-                .cmp(&when(&b.region))
-                .then(p.0.total_cmp(&q.0))
-                .then(p.1.total_cmp(&q.1))
+            when(&a.region).cmp(&when(&b.region)).then(p.0.total_cmp(&q.0)).then(p.1.total_cmp(&q.1))
         });
         let mut counts: BTreeMap<Class, u64> = BTreeMap::new();
         let mut regions = Vec::with_capacity(self.drafts.len());
@@ -121,7 +118,7 @@ fn spare_in(mask: MaskTrack, keep: &KeepRegion, span: FrameSpan) -> Vec<MaskTrac
         let notes = mask.notes.iter().filter(|n| within.contains(n.frame)).cloned().collect();
         MaskTrack { start: from, frames, notes, decision: decision.clone(), ..mask.clone() }
     };
-    let kept = Decision::Keep { reason: keep.reason.clone() };
+    let kept = Decision::Keep { reason: keep.reason.clone(), automatic: false };
     [
         piece(own.start, shared.start, &Decision::Redact),
         piece(shared.start, shared.end, &kept),
@@ -187,6 +184,38 @@ pub fn operator_region(named: &OperatorRegion, id: String, display: Size, times:
         span,
         keyframes: vec![keyframe],
     })
+}
+
+/// A region for an object that verification saw in the finished file: `points` are its places as found, ascending by
+/// frame. `number` tells regions apart that are added at once.
+pub fn added_region(
+    plan: &RedactionPlan,
+    number: usize,
+    class: Class,
+    span: FrameSpan,
+    points: &[(FrameIndex, Quad, f32)],
+) -> Region {
+    let settings = PolicySettings::default();
+    let letter = class.letter();
+    let used = plan.regions.iter().filter_map(|r| r.id.strip_prefix(letter)?.parse::<usize>().ok()).max().unwrap_or(0);
+    let pts = plan.header.frames.pts().unwrap_or_default();
+    let keyframes = points.iter().map(|(frame, quad, score)| Keyframe {
+        frame: *frame,
+        pts: pts.get(*frame as usize).copied().unwrap_or(0),
+        // Seen in few frames only, so it may move unseen: grown twice.
+        quad: grown(class, &grown(class, quad, &settings), &settings),
+        origin: Origin::Detected,
+        score: score.clamp(0.0, 1.0),
+    });
+    Region {
+        id: format!("{letter}{}", used + 1 + number),
+        class,
+        decision: Decision::Redact,
+        shape: Shape::Quad,
+        tone: 0,
+        span,
+        keyframes: keyframes.collect(),
+    }
 }
 
 fn finding(note: Note, secs: f64, id: String) -> Finding {

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::build::operator_region;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::finding::{Finding, Rule, Severity};
@@ -17,7 +19,7 @@ fn usage(message: String) -> Error {
 
 /// A rectangle of display space with an optional time: `x,y,w,h[@t0-t1]`. Times are seconds or `h:mm:ss.mmm` since the
 /// first frame; frames shown from `t0` on and before `t1` belong to it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OperatorRegion {
     pub rect: Rect,
     pub times_secs: Option<(f64, f64)>,
@@ -110,7 +112,7 @@ fn split_reason<'a>(text: &'a str, form: &str) -> Result<(&'a str, String)> {
 }
 
 /// A rectangle in which nothing is masked, and why: `x,y,w,h[@t0-t1]=reason`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KeepRegion {
     pub region: OperatorRegion,
     pub reason: String,
@@ -158,7 +160,7 @@ pub struct Edits {
 /// is unchanged on an error: an unknown id, an id named twice, a region outside of picture or time.
 pub fn apply_edits(plan: &mut RedactionPlan, edits: &Edits, times: FrameTimes) -> Result<Vec<Finding>> {
     let index: HashMap<&str, usize> = plan.regions.iter().enumerate().map(|(i, r)| (r.id.as_str(), i)).collect();
-    let keep = |what: &str, reason: &str| Decision::Keep { reason: format!("{what}: {reason}") };
+    let keep = |what: &str, reason: &str| Decision::Keep { reason: format!("{what}: {reason}"), automatic: false };
     let drops = edits.drops.iter().map(|e| (e.id.as_str(), keep("not an object", &e.reason)));
     let keeps = edits.keeps.iter().map(|e| (e.id.as_str(), keep("on purpose", &e.reason)));
     let redacts = edits.redacts.iter().map(|id| (id.as_str(), Decision::Redact));
@@ -181,7 +183,7 @@ pub fn apply_edits(plan: &mut RedactionPlan, edits: &Edits, times: FrameTimes) -
     let mut findings = Vec::new();
     for (i, decision) in decisions {
         let region = &mut plan.regions[i];
-        if let Decision::Keep { reason } = &decision {
+        if let Decision::Keep { reason, .. } = &decision {
             let finding = Finding::new(Rule::Kept, Severity::Note, format!("left visible, {reason}"));
             let at = region.span.start;
             findings.push(finding.at(at, times.elapsed_secs(at)).of_region(region.id.clone()));

@@ -80,8 +80,13 @@ fn plan() -> RedactionPlan {
             score: 0.75,
         }],
     };
-    let weak = Decision::Keep { reason: "weak".into() };
-    let regions = vec![region("f1", Decision::Redact), region("f2", Decision::Redact), region("f3", weak), region("r4", Decision::Redact)];
+    let weak = Decision::Keep { reason: "weak".into(), automatic: true };
+    let regions = vec![
+        region("f1", Decision::Redact),
+        region("f2", Decision::Redact),
+        region("f3", weak),
+        region("r4", Decision::Redact),
+    ];
     RedactionPlan { header: header(&pts(50)), regions }
 }
 
@@ -96,7 +101,7 @@ fn edits_are_applied() {
     };
     let findings = apply_edits(&mut plan, &edits, times(&pts(50))).unwrap();
     let reason = |i: usize| match &plan.regions[i].decision {
-        Decision::Keep { reason } => reason.as_str(),
+        Decision::Keep { reason, .. } => reason.as_str(),
         Decision::Redact => "",
     };
     assert_eq!([reason(0), reason(1), reason(2)], ["not an object: a poster", "on purpose: the minister", ""]);

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::geometry::{Quad, Size};
-use crate::types::plan::{Decision, FrameTable, PLAN_VERSION, PlanHeader, RedactionPlan, Region};
+use crate::types::plan::{Decision, FrameSteps, FrameTable, PLAN_VERSION, PlanHeader, RedactionPlan, Region};
 use crate::types::time::FrameSpan;
 
 /// What the header's `kind` says.
@@ -43,7 +43,16 @@ pub fn frame_table(pts: &[i64], display: Size) -> FrameTable {
     hash.update(display.width.to_le_bytes());
     hash.update(display.height.to_le_bytes());
     let sha256 = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-    FrameTable { count: pts.len() as u64, sha256, display }
+    let mut steps: Vec<FrameSteps> = Vec::new();
+    for pair in pts.windows(2) {
+        let ticks = pair[1] - pair[0];
+        match steps.last_mut() {
+            Some(last) if last.ticks == ticks => last.frames += 1,
+            _ => steps.push(FrameSteps { frames: 1, ticks }),
+        }
+    }
+    let first_pts = pts.first().copied().unwrap_or(0);
+    FrameTable { count: pts.len() as u64, sha256, display, first_pts, steps }
 }
 
 /// JSON Schema of the lines of a plan: `header` of the first, `region` of those between, `end` of the last.
@@ -180,7 +189,8 @@ impl<R: BufRead> PlanReader<'_, R> {
             return Err(malformed(self.line, format!("kind '{}' is unknown", end.kind)));
         }
         if end.regions != found {
-            let message = format!("it counts {} regions, the plan has {found}; correct the one or the other", end.regions);
+            let message =
+                format!("it counts {} regions, the plan has {found}; correct the one or the other", end.regions);
             return Err(malformed(self.line, message));
         }
         match read_line(&mut self.input, self.line + 1)? {
@@ -253,13 +263,16 @@ fn check_header(header: &PlanHeader) -> Result<()> {
         "the sha256 of a model is not 64 lower-case hex digits".to_owned()
     } else if header.frames.count == 0 || header.frames.display.pixels() == 0 {
         "the frame table is empty".to_owned()
+    } else if header.frames.pts().is_none_or(|pts| frame_table(&pts, header.frames.display) != header.frames) {
+        "the frame table's times are not those of its sha256".to_owned()
     } else if header.frames.display != header.source.display() {
         "the size of the frame table is not that of the source".to_owned()
     } else if header.source.time_base.num <= 0 || header.source.time_base.den <= 0 {
         "the time base is not positive".to_owned()
     } else if !header.damaged.iter().all(|s| is_within(*s, header)) {
         "a damaged span is empty or beyond the frame table".to_owned()
-    } else if !header.scene_cuts.is_sorted_by(|a, b| a < b) || header.scene_cuts.iter().any(|c| *c >= header.frames.count)
+    } else if !header.scene_cuts.is_sorted_by(|a, b| a < b)
+        || header.scene_cuts.iter().any(|c| *c >= header.frames.count)
     {
         "scene cuts are not ascending or beyond the frame table".to_owned()
     } else {
@@ -285,7 +298,7 @@ fn check_region(region: &Region, header: &PlanHeader, pts: Option<&[i64]>) -> Re
     if id.is_empty() || id.len() > MAX_TEXT_BYTES || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         return fail("its id must be letters and digits".into());
     }
-    if let Decision::Keep { reason } = &region.decision
+    if let Decision::Keep { reason, .. } = &region.decision
         && (reason.trim().is_empty() || reason.len() > MAX_TEXT_BYTES)
     {
         return fail("to keep it, a reason must be given".into());

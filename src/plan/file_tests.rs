@@ -72,9 +72,17 @@ fn malformed_plans_are_refused_by_line() {
         ("\"tone\":3", "\"tone\":16", "line 2"),
         ("\"start\":5,\"end\":6", "\"start\":5,\"end\":21", "line 3"),
         ("\"start\":5,\"end\":6", "\"start\":6,\"end\":6", "line 3"),
-        ("\"start\":0,\"end\":20", "\"start\":1,\"end\":20", "line 2 of the plan: region 'f1': keyframe 0 lies outside"),
+        (
+            "\"start\":0,\"end\":20",
+            "\"start\":1,\"end\":20",
+            "line 2 of the plan: region 'f1': keyframe 0 lies outside",
+        ),
         ("\"frame\":9,", "\"frame\":0,", "line 2"),
-        ("\"frame\":5,\"pts\":3200", "\"frame\":5,\"pts\":3201", "line 3 of the plan: region 'f2': keyframe 5 has pts 3201"),
+        (
+            "\"frame\":5,\"pts\":3200",
+            "\"frame\":5,\"pts\":3201",
+            "line 3 of the plan: region 'f2': keyframe 5 has pts 3201",
+        ),
         ("\"score\":0.75", "\"score\":1.5", "line 2"),
         ("\"score\":0.75", "\"score\":null", "line 2"),
         ("\"x\":", "\"x\":1e30,\"y\":0},{\"x\":", "line 2"),
@@ -165,7 +173,11 @@ fn any_region(number: usize) -> impl Strategy<Value = Region> {
             Region {
                 id: format!("f{number}"),
                 class: Class::Face,
-                decision: if keep { Decision::Keep { reason: "poster \"Ä\"\n".into() } } else { Decision::Redact },
+                decision: if keep {
+                    Decision::Keep { reason: "poster \"Ä\"\n".into(), automatic: false }
+                } else {
+                    Decision::Redact
+                },
                 shape: if ellipse { Shape::Ellipse } else { Shape::Quad },
                 tone,
                 span: FrameSpan::new(first, last + 1),

@@ -35,6 +35,8 @@ pub struct PolicySettings {
     /// Padding of text on all sides, as a share of the line's height, and at least in pixels.
     pub text_pad: f32,
     pub text_pad_px: f32,
+    /// Further growth of every mask on all sides, as a share of its sides.
+    pub margin: f32,
     /// Documents, codes: padding of all sides as a share of the side.
     pub other_margin: f32,
     /// Largest gap between parts of one line that are joined, in heights of the padded line; 0 joins none.
@@ -60,6 +62,7 @@ impl Default for PolicySettings {
             face_shape: Shape::Quad,
             text_pad: 0.2,
             text_pad_px: 2.0,
+            margin: 0.0,
             other_margin: 0.08,
             line_gap: 0.8,
             block_gap: None,
@@ -123,12 +126,13 @@ impl MaskTrack {
 
 /// The mask's full size for an object as found.
 pub fn grown(class: Class, quad: &Quad, settings: &PolicySettings) -> Quad {
-    match class {
+    let own = match class {
         Class::Face => quad.grown(settings.face_margins),
         Class::Text => quad.inflated((settings.text_pad * quad.height().min(quad.width())).max(settings.text_pad_px)),
         Class::Document | Class::Code => quad.grown(Margins::even(settings.other_margin)),
         Class::Region => *quad,
-    }
+    };
+    if settings.margin > 0.0 { own.grown(Margins::even(settings.margin)) } else { own }
 }
 
 /// Best score and number of a track's detections.
@@ -155,9 +159,10 @@ pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> 
             notes: Vec::new(),
         };
         if !accepted {
-            let reason = format!("weak: best score {best:.2}, found in {count} frame{}", if count == 1 { "" } else { "s" });
+            let reason =
+                format!("weak: best score {best:.2}, found in {count} frame{}", if count == 1 { "" } else { "s" });
             mask.notes.push(note(Rule::WeakTrack, &mask, mask.start, format!("not masked, {reason}"), 1.0 - best));
-            mask.decision = Decision::Keep { reason };
+            mask.decision = Decision::Keep { reason, automatic: true };
             masks.push(mask);
             continue;
         }
@@ -253,7 +258,11 @@ fn hold(track: &Track, lost: Option<FrameIndex>, clip: &Clip, settings: &PolicyS
 fn held(track: &Track, away: f64, before: bool, clip: &Clip, settings: &PolicySettings) -> MaskFrame {
     let points = &track.points;
     let near = points.len().min(5) - 1;
-    let (edge, inner) = if before { (&points[0], &points[near]) } else { (&points[points.len() - 1], &points[points.len() - 1 - near]) };
+    let (edge, inner) = if before {
+        (&points[0], &points[near])
+    } else {
+        (&points[points.len() - 1], &points[points.len() - 1 - near])
+    };
     let gap = (clip.times.secs(edge.frame) - clip.times.secs(inner.frame)).abs();
     let (a, b) = (edge.quad.center(), inner.quad.center());
     let rate = if gap > 0.0 { (away / gap) as f32 } else { 0.0 };

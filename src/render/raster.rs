@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn odd_sizes_keep_their_last_row_and_column() {
-        let got = cover(&Rect::new(4.0, 4.0, 1.0, 1.0).into(), Shape::Quad, &canvas(5, 5, Orientation::Upright, (1, 1)));
+        let got =
+            cover(&Rect::new(4.0, 4.0, 1.0, 1.0).into(), Shape::Quad, &canvas(5, 5, Orientation::Upright, (1, 1)));
         assert_eq!(got.spans, vec![Span { y: 4, x0: 4, x1: 5 }]);
     }
 

@@ -150,7 +150,9 @@ impl Appearance {
         let pose = descend(coarse_search(start, settings.reach, &score), &score);
         let (anchor, recent) = (self.anchor.correlation(luma, &pose), score(&pose));
         let quad = pose.to_display(luma.display_from_luma);
-        if cfg!(test) { eprintln!("anchor {anchor} recent {recent} {pose:?} start {start:?}"); }
+        if cfg!(test) {
+            eprintln!("anchor {anchor} recent {recent} {pose:?} start {start:?}");
+        }
         let found = anchor >= settings.min_anchor
             && recent >= settings.min_recent
             && visible_share(&quad, luma.display()) >= settings.min_visible;

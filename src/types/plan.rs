@@ -46,12 +46,22 @@ pub enum Decision {
     /// Hide it.
     Redact,
     /// Leave it visible, for a recorded reason.
-    Keep { reason: String },
+    Keep {
+        reason: String,
+        /// Decided by the program (too weak to be masked unasked), not by a human: verification may overrule it.
+        #[serde(default)]
+        automatic: bool,
+    },
 }
 
 impl Decision {
     pub fn is_redact(&self) -> bool {
         matches!(self, Decision::Redact)
+    }
+
+    /// A human wants it visible.
+    pub fn is_kept_on_purpose(&self) -> bool {
+        matches!(self, Decision::Keep { automatic: false, .. })
     }
 }
 
@@ -124,6 +134,35 @@ pub struct FrameTable {
     /// SHA-256 over all pts (little-endian i64, in order) and the display size (two little-endian u32), hex.
     pub sha256: String,
     pub display: Size,
+    /// Ticks of the first frame.
+    pub first_pts: i64,
+    /// Ticks from each frame to the next, run-length coded: one entry for a constant frame rate.
+    pub steps: Vec<FrameSteps>,
+}
+
+/// So many frames follow their predecessor at the same distance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FrameSteps {
+    pub frames: u64,
+    pub ticks: i64,
+}
+
+impl FrameTable {
+    /// Ticks of every frame. `None` when the steps do not add up to the count.
+    pub fn pts(&self) -> Option<Vec<i64>> {
+        let listed = self.steps.iter().try_fold(1u64, |sum, s| sum.checked_add(s.frames))?;
+        if listed != self.count {
+            return None;
+        }
+        let mut pts = vec![self.first_pts];
+        for step in &self.steps {
+            for _ in 0..step.frames {
+                pts.push(pts.last()?.checked_add(step.ticks)?);
+            }
+        }
+        Some(pts)
+    }
 }
 
 /// First line of a plan.
@@ -137,6 +176,9 @@ pub struct PlanHeader {
     pub program: String,
     /// SHA-256 of the source file, hex.
     pub source_sha256: String,
+    /// Where the source lay when the plan was made; plans are private.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_path: Option<String>,
     pub source: SourceInfo,
     pub frames: FrameTable,
     pub models: Vec<ModelUsed>,

@@ -179,7 +179,7 @@ mod tests {
             program: String::new(),
             source_sha256: String::new(),
             source,
-            frames: FrameTable { count, sha256: String::new(), display: size },
+            frames: FrameTable { count, sha256: String::new(), display: size, first_pts: 0, steps: vec![] },
             models: vec![],
             settings: BTreeMap::new(),
             style: MaskStyle::Fill,

@@ -16,6 +16,7 @@ fn header(style: MaskStyle, damaged: Vec<FrameSpan>) -> PlanHeader {
         version: 1,
         program: "test".into(),
         source_sha256: String::new(),
+        source_path: None,
         source: SourceInfo {
             kind: MediaKind::Clip,
             format: "test".into(),
@@ -31,7 +32,7 @@ fn header(style: MaskStyle, damaged: Vec<FrameSpan>) -> PlanHeader {
             interlaced: false,
             has_audio: false,
         },
-        frames: FrameTable { count: 4, sha256: String::new(), display: size },
+        frames: FrameTable { count: 4, sha256: String::new(), display: size, first_pts: 0, steps: vec![] },
         models: vec![],
         settings: BTreeMap::new(),
         style,
@@ -120,8 +121,7 @@ fn masks_hide_all_components_in_every_layout_and_orientation() {
             for style in [MaskStyle::Fill, MaskStyle::Blur, MaskStyle::Mosaic] {
                 let canvas = Canvas::new(size, orientation, &layout, false);
                 let quad = Quad::rotated_rect(Point::new(9.0, 8.0), 7.0, 6.0, 0.4);
-                let masks =
-                    FrameMasks::of_frame(&header(style, vec![]), [&region(quad)], 1, &canvas, &layout, COLOR);
+                let masks = FrameMasks::of_frame(&header(style, vec![]), [&region(quad)], 1, &canvas, &layout, COLOR);
                 let mut a = noise_frame(&layout, size, 1);
                 let before = bytes(&a);
                 let mut b = noise_frame(&layout, size, 1);
@@ -163,7 +163,7 @@ fn regions_stand_only_in_their_span_and_when_not_kept() {
     let canvas = Canvas::new(size, Orientation::Upright, &layout, false);
     let shown = region(Rect::new(2.0, 2.0, 5.0, 5.0).into());
     let mut kept = shown.clone();
-    kept.decision = Decision::Keep { reason: "logo".into() };
+    kept.decision = Decision::Keep { reason: "logo".into(), automatic: false };
     let at = |r: &Region, frame| {
         FrameMasks::of_frame(&header(MaskStyle::Fill, vec![]), [r], frame, &canvas, &layout, COLOR).masks.len()
     };

@@ -1,0 +1,356 @@
+//! The command line as typed. `settings` resolves it.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use withhold::plan::{KeepRegion, OperatorRegion, Reasoned};
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0    done and verified
+  2    the call, a path or an existing output is wrong
+  3    something could not be read or was withheld; it has no output
+  130  interrupted
+The worst of a batch counts.
+
+Nothing carries its final name unless it was decoded whole, redacted, read again and verified.
+A detector can miss someone: look at the contact sheet of each file before you publish it.";
+
+/// Hides who people are in photos and video before publication, and proves that it did.
+#[derive(Debug, Parser)]
+#[command(name = "withhold", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Analyse, redact and verify photos, clips and folders
+    Redact(Redact),
+    /// Write the redaction plan alone, to be reviewed and edited
+    Analyze(Analyze),
+    /// Render plans, perhaps edited; refuses a plan of another source
+    Apply(Apply),
+    /// Show versions, models, encoders and what is missing
+    Doctor(Doctor),
+    /// Print a man page, shell completions or a JSON Schema
+    Generate(Generate),
+}
+
+/// Where things go and what is told; shared by all commands that work on files.
+#[derive(Debug, ClapArgs)]
+pub struct Output {
+    /// Folder for the results; made when missing, mirrors the tree of input folders
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+
+    /// Folder for plans, contact sheets and staging files, mode 0700. They are private: never publish them.
+    /// [default: DIR.withhold beside the output folder]
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+
+    /// Replace outputs that exist (never a source)
+    #[arg(long)]
+    pub overwrite: bool,
+
+    /// Files (photos) or network threads (clips) at work at once [default: number of cores]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
+
+    /// Files in folders that are no media make the run fail
+    #[arg(long)]
+    pub strict: bool,
+
+    /// What is written to standard output
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+
+    /// Name the input paths in JSON reports; left out otherwise, because reports get passed on
+    #[arg(long)]
+    pub show_paths: bool,
+
+    /// Errors only
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Tell every finding
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
+
+    #[command(flatten)]
+    pub engine: EngineArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Limits per file")]
+pub struct LimitArgs {
+    /// Most pixels of one picture
+    #[arg(long, value_name = "N", default_value_t = 536_870_912)]
+    pub max_pixels: u64,
+
+    /// Most seconds of a clip
+    #[arg(long, value_name = "SECS", default_value_t = 172_800.0)]
+    pub max_duration: f64,
+
+    /// Memory of a worker process, MiB
+    #[arg(long, value_name = "MIB", default_value_t = 6144)]
+    pub memory_limit: u64,
+
+    /// Seconds without progress after which a worker is ended
+    #[arg(long, value_name = "SECS", default_value_t = 120.0)]
+    pub stall_timeout: f64,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Engine")]
+pub struct EngineArgs {
+    /// ONNX Runtime library, absolute path [default: beside the program, see doctor]
+    #[arg(long, value_name = "FILE", env = "WITHHOLD_ONNXRUNTIME")]
+    pub runtime: Option<PathBuf>,
+
+    /// Folder with the network weights [default: beside the program, see doctor]
+    #[arg(long, value_name = "DIR", env = "WITHHOLD_MODELS")]
+    pub models: Option<PathBuf>,
+}
+
+/// What is looked for.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Detection")]
+pub struct Detection {
+    /// What to look for; `none` masks only what --region names
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "faces,text")]
+    pub targets: Vec<Target>,
+
+    /// Networks that look for faces; together they see more than each
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "yunet,centerface")]
+    pub face_detectors: Vec<FaceDetector>,
+
+    /// Grow every mask further on each side, as a share of its size (0.1: by a tenth)
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub margin: f32,
+
+    /// Mask a region that you name: x,y,width,height in pixels of the upright picture, with @t0-t1 (seconds or h:mm:ss)
+    /// for a part of a clip; may be given many times
+    #[arg(long, value_name = "X,Y,W,H[@T0-T1]")]
+    pub region: Vec<OperatorRegion>,
+
+    /// Spare what lies in a region, for a reason that is recorded: x,y,width,height[@t0-t1]=reason
+    #[arg(long, value_name = "X,Y,W,H[@T0-T1]=REASON")]
+    pub keep_region: Vec<KeepRegion>,
+
+    /// Go on after decode errors: the frames from the error to the next clean key frame are masked whole
+    #[arg(long)]
+    pub allow_damaged: bool,
+}
+
+/// How masks look.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Look")]
+pub struct Look {
+    /// Look of the masks. blur and mosaic are drawn by a generator that never sees the picture: of each region they
+    /// carry one of 16 tones and nothing else, so there is nothing to undo
+    #[arg(long, value_enum, default_value_t = Style::Fill)]
+    pub style: Style,
+
+    /// Colour of `fill`: grey, black, white or RRGGBB
+    #[arg(long, value_name = "COLOR", default_value = "grey", value_parser = super::settings::parse_color)]
+    pub fill_color: [u8; 3],
+}
+
+/// How results are encoded.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Encoding")]
+pub struct Encoding {
+    /// Video codec, as far as the linked FFmpeg has an encoder
+    #[arg(long, value_enum, default_value_t = Codec::H264)]
+    pub codec: Codec,
+
+    /// Constant quality of the video encoder; lower is better [default: 18 for h264]
+    #[arg(long, value_name = "N")]
+    pub crf: Option<u8>,
+
+    /// Preset of the video encoder [default: veryfast for h264]
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+
+    /// Keep more than 8 bits and chroma finer than 4:2:0 (HDR keeps 10 bits in any case)
+    #[arg(long)]
+    pub keep_depth: bool,
+
+    /// Sound: `none`, because a voice identifies; `keep` (encoded anew); or a file with a re-voiced track
+    #[arg(long, value_name = "none|keep|FILE", default_value = "none")]
+    pub audio: String,
+
+    /// Quality of JPEG photos, 1 to 100
+    #[arg(long, value_name = "N", default_value_t = 92, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub quality: u8,
+
+    /// How much of the finished file is searched again by networks that redaction does not use. Masks and pictures are
+    /// compared on every frame either way
+    #[arg(long, value_enum, default_value_t = Verify::Sampled)]
+    pub verify: Verify,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = AFTER_HELP, after_long_help = "\
+Examples:
+  withhold redact clip.mp4 -o out
+  withhold redact photos/ clips/ -o out --names serial
+  withhold redact clip.mp4 -o out --keep-region 20,20,180,60=\"channel logo\" --audio voiceover.wav")]
+pub struct Redact {
+    /// Photos, clips and folders (searched through)
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+
+    /// Names of the outputs: the source's, or numbers, because names can tell who, where and when
+    #[arg(long, value_enum, default_value_t = Names::Stem)]
+    pub names: Names,
+
+    #[command(flatten)]
+    pub out: Output,
+
+    #[command(flatten)]
+    pub detection: Detection,
+
+    #[command(flatten)]
+    pub look: Look,
+
+    #[command(flatten)]
+    pub encoding: Encoding,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Analyze {
+    /// Photos, clips and folders (searched through)
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub out: Output,
+
+    #[command(flatten)]
+    pub detection: Detection,
+
+    #[command(flatten)]
+    pub look: Look,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Apply {
+    /// Plans that `analyze` or `redact` wrote
+    #[arg(required = true, value_name = "PLAN")]
+    pub plans: Vec<PathBuf>,
+
+    /// The source of the plan, or a folder that holds the sources, when they are not where they were
+    #[arg(long, value_name = "PATH")]
+    pub source: Option<PathBuf>,
+
+    /// A region is a false alarm: do not mask it
+    #[arg(long, value_name = "ID=REASON")]
+    pub drop: Vec<Reasoned>,
+
+    /// A region is what it is, but shall stay visible
+    #[arg(long, value_name = "ID=REASON")]
+    pub keep: Vec<Reasoned>,
+
+    /// Mask a region that the plan keeps: a weak one that was not masked, say
+    #[arg(long, value_name = "ID")]
+    pub mask: Vec<String>,
+
+    /// Mask one more region
+    #[arg(long, value_name = "X,Y,W,H[@T0-T1]")]
+    pub region: Vec<OperatorRegion>,
+
+    #[command(flatten)]
+    pub out: Output,
+
+    #[command(flatten)]
+    pub encoding: Encoding,
+
+    /// Go on after decode errors, as the plan was made
+    #[arg(long)]
+    pub allow_damaged: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub engine: EngineArgs,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Generate {
+    /// What to print
+    #[arg(value_enum)]
+    pub what: Generated,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Nothing; messages go to standard error
+    Human,
+    /// One typed, versioned JSON line per file
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Names {
+    Stem,
+    Serial,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    Faces,
+    Text,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FaceDetector {
+    Yunet,
+    Centerface,
+    /// SeetaFace's frontal detector (rustface)
+    Seeta,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Style {
+    Fill,
+    Blur,
+    Mosaic,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Codec {
+    H264,
+    H265,
+    Vp9,
+    Av1,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Verify {
+    Sampled,
+    Full,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Generated {
+    Man,
+    Bash,
+    Zsh,
+    Fish,
+    /// JSON Schema of plans
+    PlanSchema,
+    /// JSON Schema of reports
+    ReportSchema,
+}

@@ -1,0 +1,33 @@
+//! `withhold generate`: man page, shell completions, schemas.
+
+use std::io::Write;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use withhold::types::report::RunReport;
+use withhold::{Error, ErrorKind, Result, Stage};
+
+use crate::cli::args::{Args, Generate, Generated};
+use crate::cli::exit::Exit;
+
+pub fn run(args: &Generate) -> Result<Exit> {
+    let mut command = Args::command();
+    let mut text = Vec::new();
+    let shell = match args.what {
+        Generated::Bash => Some(Shell::Bash),
+        Generated::Zsh => Some(Shell::Zsh),
+        Generated::Fish => Some(Shell::Fish),
+        Generated::Man | Generated::PlanSchema | Generated::ReportSchema => None,
+    };
+    let failed = |e: std::io::Error| Error::new(Stage::Setup, ErrorKind::Io, "cannot be printed").because(e);
+    let json = |schema: &serde_json::Value| serde_json::to_string_pretty(schema).unwrap_or_default().into_bytes();
+    match (args.what, shell) {
+        (_, Some(shell)) => clap_complete::generate(shell, &mut command, "withhold", &mut text),
+        (Generated::PlanSchema, _) => text = json(&withhold::plan::file::schema()),
+        (Generated::ReportSchema, _) => text = json(schemars::schema_for!(RunReport).as_value()),
+        _ => clap_mangen::Man::new(command).render(&mut text).map_err(failed)?,
+    }
+    text.push(b'\n');
+    std::io::stdout().lock().write_all(&text).map_err(failed)?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,51 @@
+//! One file a command.
+
+pub mod analyze;
+pub mod apply;
+pub mod doctor;
+pub mod generate;
+pub mod redact;
+pub mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use withhold::pipeline::batch::Entry;
+use withhold::pipeline::run::{Batch, Task, run};
+use withhold::pipeline::settings::Settings;
+use withhold::{Error, ErrorKind, Result, Stage};
+
+use super::args::Output;
+use super::exit::Exit;
+use super::{settings, ui};
+
+/// A flag that Ctrl-C and SIGTERM set; a second one ends the program at once.
+fn interruption() -> Result<Arc<AtomicBool>> {
+    let failed = |e| Error::new(Stage::Setup, ErrorKind::Internal, "signals can't be handled").because(e);
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag)).map_err(failed)?;
+        signal_hook::flag::register(signal, Arc::clone(&flag)).map_err(failed)?;
+    }
+    Ok(flag)
+}
+
+/// Runs a batch with bars and reports; the same for `redact`, `analyze` and `apply`.
+fn run_batch(task: Task, entries: Vec<Entry>, out: &Output, settings: Settings) -> Result<Exit> {
+    let cancel = interruption()?;
+    let batch = Batch {
+        task,
+        entries,
+        out_dir: out.output.clone(),
+        work_dir: settings::work_dir(out)?,
+        overwrite: out.overwrite,
+        show_paths: out.show_paths,
+        settings,
+        jobs: settings::jobs(out)?,
+        cancel: &cancel,
+    };
+    let reports = run(&batch, &ui::Ui::new(out.quiet, out.verbose, out.format, &cancel))?;
+    ui::summary(&reports, &batch.out_dir, &batch.work_dir, out.quiet);
+    Ok(reports.iter().map(|r| Exit::of_report(r, out.strict)).max().unwrap_or(Exit::Success))
+}

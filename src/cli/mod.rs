@@ -1,0 +1,37 @@
+//! The command line: flags, bars, exit codes. The library below knows none of them.
+
+mod args;
+mod commands;
+mod exit;
+mod settings;
+mod ui;
+
+use std::ffi::OsStr;
+use std::process::ExitCode;
+
+use clap::Parser;
+use withhold::pipeline::supervise::WORKER_ARG;
+
+/// Parses the command line and runs the command.
+pub fn main() -> ExitCode {
+    // Workers are started by this program alone and speak a protocol of their own, so they are no part of the help.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().as_deref() == Some(OsStr::new(WORKER_ARG)) {
+        return commands::worker::run(words.next());
+    }
+    let args = args::Args::parse();
+    let outcome = match args.command {
+        args::Command::Redact(ref redact) => commands::redact::run(redact),
+        args::Command::Analyze(ref analyze) => commands::analyze::run(analyze),
+        args::Command::Apply(ref apply) => commands::apply::run(apply),
+        args::Command::Doctor(ref doctor) => commands::doctor::run(doctor),
+        args::Command::Generate(ref generate) => commands::generate::run(generate),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            ui::error_line(&error);
+            exit::Exit::of_error(error.kind()).into()
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! From the command line as typed to settled settings.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use withhold::media::encode::VideoCodec;
+use withhold::pipeline::settings::{AudioChoice, Encoding, FaceDetectorName, Settings, Targets, VerifyLevel};
+use withhold::types::limits::Limits;
+use withhold::types::plan::MaskStyle;
+use withhold::{Error, ErrorKind, Result, Stage};
+
+use super::args;
+
+fn usage(message: impl Into<String>) -> Error {
+    Error::new(Stage::Setup, ErrorKind::Usage, message)
+}
+
+/// Number of workers: as asked, else one per core.
+pub fn jobs(out: &args::Output) -> Result<usize> {
+    match out.jobs {
+        Some(0) => Err(usage("--jobs takes a number from 1")),
+        Some(jobs) => Ok(jobs),
+        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+    }
+}
+
+/// The private folder: as named, else beside the output folder.
+pub fn work_dir(out: &args::Output) -> Result<PathBuf> {
+    let full = |path: &Path| std::path::absolute(path).map_err(|e| usage("not a usable path").because(e).at(path));
+    let output = full(&out.output)?;
+    let work = match &out.work_dir {
+        Some(dir) => full(dir)?,
+        None => {
+            let mut name = output.file_name().map_or_else(|| OsString::from("out"), OsString::from);
+            name.push(".withhold");
+            output.with_file_name(name)
+        }
+    };
+    if work.starts_with(&output) {
+        let message = "the work folder lies inside the output folder, but holds what must not be published";
+        return Err(usage(message).at(&work));
+    }
+    Ok(work)
+}
+
+fn limits(out: &args::Output) -> Limits {
+    Limits {
+        pixels: out.limits.max_pixels,
+        duration_secs: out.limits.max_duration,
+        memory_bytes: out.limits.memory_limit << 20,
+        stall_secs: out.limits.stall_timeout,
+        ..Limits::default()
+    }
+}
+
+fn targets(named: &[args::Target]) -> Result<Targets> {
+    if named.contains(&args::Target::None) && named.len() > 1 {
+        return Err(usage("--targets none can't be combined with other targets"));
+    }
+    Ok(Targets { faces: named.contains(&args::Target::Faces), text: named.contains(&args::Target::Text) })
+}
+
+fn encoding(args: &args::Encoding) -> Result<Encoding> {
+    let audio = match args.audio.as_str() {
+        "none" => AudioChoice::None,
+        "keep" => AudioChoice::Keep,
+        file => {
+            let path = std::path::absolute(file).map_err(|e| usage("not a usable path").because(e))?;
+            if !path.is_file() {
+                return Err(usage("--audio takes `none`, `keep` or a file; there is no such file").at(&path));
+            }
+            AudioChoice::File(path)
+        }
+    };
+    Ok(Encoding {
+        codec: match args.codec {
+            args::Codec::H264 => VideoCodec::H264,
+            args::Codec::H265 => VideoCodec::H265,
+            args::Codec::Vp9 => VideoCodec::Vp9,
+            args::Codec::Av1 => VideoCodec::Av1,
+        },
+        crf: args.crf,
+        preset: args.preset.clone(),
+        keep_depth: args.keep_depth,
+        audio,
+        photo_quality: args.quality,
+    })
+}
+
+fn style(style: args::Style) -> MaskStyle {
+    match style {
+        args::Style::Fill => MaskStyle::Fill,
+        args::Style::Blur => MaskStyle::Blur,
+        args::Style::Mosaic => MaskStyle::Mosaic,
+    }
+}
+
+/// Settings of `redact` and `analyze`; the latter has no encoding.
+pub fn of_analysis(
+    out: &args::Output,
+    detection: &args::Detection,
+    look: &args::Look,
+    encode: Option<&args::Encoding>,
+) -> Result<Settings> {
+    if !(0.0..=2.0).contains(&detection.margin) {
+        return Err(usage("--margin takes a share from 0 to 2"));
+    }
+    let mut settings = of_rendering(out, encode, detection.allow_damaged)?;
+    settings.targets = targets(&detection.targets)?;
+    let name = |d: &args::FaceDetector| match d {
+        args::FaceDetector::Yunet => FaceDetectorName::Yunet,
+        args::FaceDetector::Centerface => FaceDetectorName::Centerface,
+        args::FaceDetector::Seeta => FaceDetectorName::Seeta,
+    };
+    settings.face_detectors = detection.face_detectors.iter().map(name).collect();
+    settings.margin = detection.margin;
+    settings.style = style(look.style);
+    settings.fill_color = look.fill_color;
+    settings.regions = detection.region.clone();
+    settings.keep_regions = detection.keep_region.clone();
+    Ok(settings)
+}
+
+/// Settings of `apply`: what the plan decides is not read from here.
+pub fn of_rendering(out: &args::Output, encode: Option<&args::Encoding>, allow_damaged: bool) -> Result<Settings> {
+    let default = Encoding {
+        codec: VideoCodec::H264,
+        crf: None,
+        preset: None,
+        keep_depth: false,
+        audio: AudioChoice::None,
+        photo_quality: 92,
+    };
+    let verify = encode.map_or(args::Verify::Sampled, |e| e.verify);
+    Ok(Settings {
+        targets: Targets { faces: true, text: true },
+        face_detectors: vec![FaceDetectorName::Yunet, FaceDetectorName::Centerface],
+        margin: 0.0,
+        style: MaskStyle::Fill,
+        fill_color: [128; 3],
+        regions: vec![],
+        keep_regions: vec![],
+        encoding: encode.map(encoding).transpose()?.unwrap_or(default),
+        verify: match verify {
+            args::Verify::Sampled => VerifyLevel::Sampled,
+            args::Verify::Full => VerifyLevel::Full,
+        },
+        allow_damaged,
+        limits: limits(out),
+        inference_threads: 1,
+        runtime: out.engine.runtime.clone(),
+        models: out.engine.models.clone(),
+    })
+}
+
+/// `grey`, `black`, `white` or six hexadecimal digits.
+pub fn parse_color(text: &str) -> Result<[u8; 3], String> {
+    match text {
+        "grey" | "gray" => return Ok([128; 3]),
+        "black" => return Ok([0; 3]),
+        "white" => return Ok([255; 3]),
+        _ => {}
+    }
+    let digits = text.strip_prefix('#').unwrap_or(text);
+    let value = (digits.len() == 6).then(|| u32::from_str_radix(digits, 16).ok()).flatten();
+    let value = value.ok_or_else(|| "takes grey, black, white or RRGGBB".to_owned())?;
+    let [_, rgb @ ..] = value.to_be_bytes();
+    Ok(rgb)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours() {
+        for (text, want) in [
+            ("grey", Some([128, 128, 128])),
+            ("#ff8000", Some([255, 128, 0])),
+            ("0a0B0c", Some([10, 11, 12])),
+            ("fff", None),
+            ("ggg000", None),
+            ("+12345", None),
+        ] {
+            assert_eq!(parse_color(text).ok(), want, "{text}");
+        }
+    }
+}

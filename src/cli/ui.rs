@@ -1,0 +1,228 @@
+//! What a human sees: bars on a terminal, periodic lines elsewhere, one line per finished file.
+
+use std::collections::HashMap;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use withhold::Error;
+use withhold::pipeline::run::BatchObserver;
+use withhold::types::finding::{Finding, Rule, Severity};
+use withhold::types::progress::{Continue, Observer, Phase};
+use withhold::types::report::{RunReport, Status};
+use withhold::types::time::timecode;
+
+use super::args::Format;
+
+/// Time between plain progress lines of one file.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Findings that are told per file unless `-v` is given.
+const FINDINGS_SHOWN: usize = 5;
+
+/// One line on standard error.
+pub fn error_line(error: &Error) {
+    eprintln!("withhold: error: {error}");
+}
+
+/// Draws the progress of a batch.
+pub struct Ui<'a> {
+    bars: MultiProgress,
+    on_terminal: bool,
+    quiet: bool,
+    verbose: bool,
+    format: Format,
+    cancel: &'a AtomicBool,
+    live: Mutex<HashMap<usize, ProgressBar>>,
+}
+
+impl<'a> Ui<'a> {
+    pub fn new(quiet: bool, verbose: bool, format: Format, cancel: &'a AtomicBool) -> Self {
+        let on_terminal = std::io::stderr().is_terminal();
+        let target = if on_terminal && !quiet { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self {
+            bars: MultiProgress::with_draw_target(target),
+            on_terminal,
+            quiet,
+            verbose,
+            format,
+            cancel,
+            live: Mutex::default(),
+        }
+    }
+
+    fn line(&self, text: &str) {
+        if self.on_terminal && !self.quiet {
+            // Above the bars; a terminal that went away is no reason to stop.
+            let _ = self.bars.println(text);
+        } else {
+            eprintln!("{text}");
+        }
+    }
+
+    fn bar(&self, item: usize) -> ProgressBar {
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        bar.set_style(spinner_style());
+        self.live.lock().unwrap_or_else(|e| e.into_inner()).insert(item, bar.clone());
+        bar
+    }
+}
+
+fn spinner_style() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix:.bold} {msg:9} {spinner} {pos} frames")
+        .unwrap_or(ProgressStyle::default_bar())
+}
+
+fn bar_style() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix:.bold} {msg:9} {bar:30} {pos}/{len} frames, {eta} left")
+        .unwrap_or(ProgressStyle::default_bar())
+}
+
+fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Analyze => "analysing",
+        Phase::Render => "redacting",
+        Phase::Verify => "verifying",
+    }
+}
+
+/// Watches one file.
+struct FileProgress<'a> {
+    ui: &'a Ui<'a>,
+    name: String,
+    bar: ProgressBar,
+    state: Mutex<(Option<Phase>, Instant)>,
+}
+
+impl Observer for FileProgress<'_> {
+    fn progress(&self, phase: Phase, step: u64, total: Option<u64>) -> Continue {
+        let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        if state.0 != Some(phase) {
+            state.0 = Some(phase);
+            self.bar.reset();
+            self.bar.set_message(phase_name(phase));
+        }
+        if let Some(total) = total.filter(|t| *t > 0) {
+            self.bar.set_style(bar_style());
+            self.bar.set_length(total.max(step));
+        } else {
+            self.bar.set_style(spinner_style());
+        }
+        self.bar.set_position(step);
+        if !self.ui.on_terminal && !self.ui.quiet && state.1.elapsed() >= LINE_EVERY {
+            state.1 = Instant::now();
+            let of = total.map_or(String::new(), |t| format!(" of {t}"));
+            eprintln!("{}: {}, frame {step}{of}", self.name, phase_name(phase));
+        }
+        if self.ui.cancel.load(Ordering::SeqCst) { Continue::Cancel } else { Continue::Yes }
+    }
+}
+
+impl BatchObserver for Ui<'_> {
+    fn started(&self, item: usize, input: &Path) -> Box<dyn Observer + '_> {
+        let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy().into_owned();
+        let bar = self.bar(item);
+        bar.set_prefix(name.clone());
+        Box::new(FileProgress { ui: self, name, bar, state: Mutex::new((None, Instant::now())) })
+    }
+
+    fn finished(&self, input: &Path, report: &RunReport) {
+        if let Some(bar) = self.live.lock().unwrap_or_else(|e| e.into_inner()).remove(&report.item) {
+            bar.finish_and_clear();
+        }
+        if self.format == Format::Json
+            && let Ok(line) = serde_json::to_string(report)
+        {
+            // A reader that went away (a closed pipe) must not stop the batch.
+            let _ = writeln!(std::io::stdout().lock(), "{line}");
+        }
+        for line in report_lines(input, report, self.quiet, self.verbose) {
+            self.line(&line);
+        }
+    }
+}
+
+/// The lines about a finished file.
+fn report_lines(input: &Path, report: &RunReport, quiet: bool, verbose: bool) -> Vec<String> {
+    let name = input.display();
+    match report.status {
+        Status::Skipped if quiet => vec![],
+        Status::Skipped => vec![format!("{name}: left out, neither a photo nor a clip")],
+        Status::Interrupted => vec![format!("{name}: interrupted, no output")],
+        Status::Withheld => {
+            let why = report.error.as_ref().map_or("no reason given", |e| e.message.as_str());
+            let mut lines = vec![format!("withhold: error: {name}: {why}")];
+            lines.extend(finding_lines(&report.findings, verbose));
+            lines
+        }
+        Status::Done if quiet => vec![],
+        Status::Done => {
+            let output = report.output.as_deref().unwrap_or("");
+            let mut line = format!("{name} -> {output}: {}", counts(report));
+            if let Some(verify) = &report.verify {
+                line.push_str(&format!(", verified on {} frame{}", verify.frames, plural(verify.frames)));
+            }
+            let mut lines = vec![line];
+            lines.extend(finding_lines(&report.findings, verbose));
+            lines
+        }
+    }
+}
+
+fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn counts(report: &RunReport) -> String {
+    if report.regions.is_empty() {
+        return "nothing to mask".into();
+    }
+    let parts = report.regions.iter().map(|(class, n)| match class.as_str() {
+        "face" => format!("{n} face track{}", plural(*n)),
+        "text" => format!("{n} text region{}", plural(*n)),
+        "region" => format!("{n} named region{}", plural(*n)),
+        other => format!("{n} {other}"),
+    });
+    format!("masked {}", parts.collect::<Vec<_>>().join(", "))
+}
+
+fn finding_lines(findings: &[Finding], verbose: bool) -> Vec<String> {
+    let told: Vec<&Finding> =
+        findings.iter().filter(|f| verbose || f.severity > Severity::Note || f.rule == Rule::Loosened).collect();
+    let shown = if verbose { told.len() } else { told.len().min(FINDINGS_SHOWN) };
+    let mut lines: Vec<String> = told[..shown]
+        .iter()
+        .map(|f| {
+            let when = f.time_secs.map_or(String::new(), |t| format!(" at {}", timecode(t)));
+            let id = f.region.as_ref().map_or(String::new(), |r| format!(" [{r}]"));
+            let look = if f.severity == Severity::Note { "note" } else { "look here" };
+            format!("  {look}{when}{id}: {}", f.message)
+        })
+        .collect();
+    if shown < told.len() {
+        lines.push(format!("  and {} more; -v shows them all", told.len() - shown));
+    }
+    lines
+}
+
+/// The last lines of a batch.
+pub fn summary(reports: &[RunReport], out_dir: &Path, work_dir: &Path, quiet: bool) {
+    let count = |status| reports.iter().filter(|r| r.status == status).count();
+    if quiet {
+        return;
+    }
+    let mut parts = vec![format!("{} done", count(Status::Done))];
+    for (status, word) in
+        [(Status::Withheld, "withheld"), (Status::Skipped, "left out"), (Status::Interrupted, "interrupted")]
+    {
+        if count(status) > 0 {
+            parts.push(format!("{} {word}", count(status)));
+        }
+    }
+    eprintln!("{}: results in {}", parts.join(", "), out_dir.display());
+    if reports.iter().any(|r| r.sheet.is_some()) {
+        eprintln!("look at the contact sheets before you publish: {}", work_dir.join("sheets").display());
+    }
+}

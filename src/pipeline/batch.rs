@@ -1,0 +1,298 @@
+//! Which files a batch works on and where each result goes, settled before any work starts.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::media::sniff::{Sniffed, sniff};
+
+/// How outputs are named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Naming {
+    /// The source's stem; names can tell who, where and when, so `Serial` is there.
+    #[default]
+    Stem,
+    /// `0001`, `0002`, ... in the order of the batch.
+    Serial,
+}
+
+/// What each result is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// A redacted photo or clip.
+    Media,
+    /// A plan: `<name>.plan.json`.
+    Plan,
+}
+
+/// One file of the batch.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub input: PathBuf,
+    /// Below the output folder.
+    pub output: PathBuf,
+    pub is_clip: bool,
+}
+
+/// One entry of the batch, in order.
+#[derive(Debug)]
+pub enum Entry {
+    Work(Item),
+    /// Found in a folder, no media: listed, never copied.
+    Skipped {
+        input: PathBuf,
+        reason: String,
+    },
+    /// Can't be worked on at all.
+    Failed {
+        input: PathBuf,
+        error: Error,
+    },
+}
+
+fn usage(path: &Path, message: impl Into<String>) -> Error {
+    Error::new(Stage::Setup, ErrorKind::Usage, message).at(path)
+}
+
+/// A file found, before outputs are named.
+struct Found {
+    input: PathBuf,
+    /// Path below the output folder, with the source's name.
+    relative: PathBuf,
+    named: bool,
+}
+
+/// Walks the inputs (files, and folders recursively, in name order) and names the outputs.
+///
+/// # Errors
+/// `Usage` when nothing can start: an output folder inside an input, two sources with one output, no media at all.
+/// Trouble with a single file is an [`Entry::Failed`].
+pub fn collect(
+    inputs: &[PathBuf],
+    out_dir: &Path,
+    naming: Naming,
+    product: Product,
+    overwrite: bool,
+) -> Result<Vec<Entry>> {
+    let out_full = absolute(out_dir)?;
+    let mut entries = Vec::new();
+    let mut found = Vec::new();
+    for input in inputs {
+        walk(input, &out_full, &mut found, &mut entries)?;
+    }
+    let width = found.len().to_string().len().max(4);
+    let mut serial = 0;
+    for file in found {
+        entries.push(match classify(&file) {
+            Ok(Some(sniffed)) => {
+                serial += 1;
+                let stem = match naming {
+                    Naming::Stem => None,
+                    Naming::Serial => Some(format!("{serial:0width$}").into()),
+                };
+                let output = output_name(&file.relative, &sniffed, product, stem);
+                Entry::Work(Item { input: file.input, output, is_clip: sniffed.is_clip() })
+            }
+            Ok(None) => Entry::Skipped { input: file.input, reason: "neither a photo nor a clip".into() },
+            Err(error) => Entry::Failed { error: error.at(&file.input), input: file.input },
+        });
+    }
+    refuse_collisions(&entries)?;
+    if !entries.iter().any(|e| matches!(e, Entry::Work(_) | Entry::Failed { .. })) {
+        let first = inputs.first().map_or(Path::new("."), PathBuf::as_path);
+        return Err(usage(first, "no photo or clip in here; name files or a folder that holds some"));
+    }
+    Ok(entries.into_iter().map(|e| refuse_existing(e, &out_full, overwrite)).collect())
+}
+
+/// The same for plans: each names its source, or `source` does (a file, or a folder that holds the sources).
+///
+/// # Errors
+/// As [`collect`].
+pub fn collect_plans(plans: &[PathBuf], source: Option<&Path>, out_dir: &Path, overwrite: bool) -> Result<Vec<Entry>> {
+    let out_full = absolute(out_dir)?;
+    let entries: Vec<Entry> = plans
+        .iter()
+        .map(|plan| match plan_item(plan, source) {
+            Ok(item) => Entry::Work(item),
+            Err(error) => Entry::Failed { input: plan.clone(), error: error.at(plan) },
+        })
+        .collect();
+    refuse_collisions(&entries)?;
+    Ok(entries.into_iter().map(|e| refuse_existing(e, &out_full, overwrite)).collect())
+}
+
+fn plan_item(plan: &Path, source: Option<&Path>) -> Result<Item> {
+    let header = super::plans::read_header(plan)?;
+    let recorded = header.source_path.map(PathBuf::from);
+    let input = match (source, &recorded) {
+        (Some(folder), Some(recorded)) if folder.is_dir() => folder.join(recorded.file_name().unwrap_or_default()),
+        (Some(file), _) => file.to_owned(),
+        (None, Some(recorded)) => recorded.clone(),
+        (None, None) => return Err(usage(plan, "does not say where its source is; name it with --source")),
+    };
+    if fs::symlink_metadata(&input).is_err() {
+        let message = format!("its source is not at {}; name it with --source", input.display());
+        return Err(usage(plan, message));
+    }
+    let relative = input.file_name().map(PathBuf::from).unwrap_or_default();
+    let found = Found { input: input.clone(), relative, named: true };
+    let sniffed = classify(&found)?.unwrap_or(Sniffed::NotMedia);
+    let output = output_name(&found.relative, &sniffed, Product::Media, None);
+    Ok(Item { input, output, is_clip: sniffed.is_clip() })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    // The folder need not exist yet: resolve what does.
+    let full = std::path::absolute(path).map_err(|e| usage(path, "not a usable path").because(e))?;
+    let mut known = full.as_path();
+    loop {
+        if let Ok(real) = known.canonicalize() {
+            let rest = full.strip_prefix(known).unwrap_or(Path::new(""));
+            return Ok(real.join(rest));
+        }
+        known = known.parent().ok_or_else(|| usage(path, "not a usable path"))?;
+    }
+}
+
+fn walk(input: &Path, out_full: &Path, found: &mut Vec<Found>, entries: &mut Vec<Entry>) -> Result<()> {
+    let fail = |entries: &mut Vec<Entry>, error: Error| entries.push(Entry::Failed { input: input.to_owned(), error });
+    let meta = match fs::symlink_metadata(input) {
+        Ok(meta) => meta,
+        Err(e) => {
+            fail(entries, usage(input, "cannot be read").because(e));
+            return Ok(());
+        }
+    };
+    let kind = meta.file_type();
+    if kind.is_file() {
+        let relative = input.file_name().map(PathBuf::from).unwrap_or_default();
+        found.push(Found { input: input.to_owned(), relative, named: true });
+    } else if kind.is_dir() {
+        let real = input.canonicalize().map_err(|e| usage(input, "cannot be read").because(e))?;
+        if out_full.starts_with(&real) {
+            return Err(usage(out_full, "the output folder lies inside an input folder; choose another with -o"));
+        }
+        walk_folder(input, found, entries);
+    } else {
+        let what = if kind.is_symlink() { "a symbolic link" } else { "no regular file" };
+        fail(entries, usage(input, format!("is {what}; name the file itself")));
+    }
+    Ok(())
+}
+
+fn walk_folder(root: &Path, found: &mut Vec<Found>, entries: &mut Vec<Entry>) {
+    for entry in walkdir::WalkDir::new(root).sort_by_file_name() {
+        match entry {
+            Ok(entry) if entry.file_type().is_dir() => {}
+            Ok(entry) if entry.file_type().is_file() => {
+                let relative = entry.path().strip_prefix(root).unwrap_or(entry.path()).to_owned();
+                found.push(Found { input: entry.into_path(), relative, named: false });
+            }
+            Ok(entry) => {
+                let reason = "a link, pipe or device; only regular files are read".into();
+                entries.push(Entry::Skipped { input: entry.into_path(), reason });
+            }
+            Err(e) => {
+                let path = e.path().unwrap_or(root).to_owned();
+                let error = usage(&path, "cannot be read").because(e);
+                entries.push(Entry::Failed { input: path, error });
+            }
+        }
+    }
+}
+
+/// Opens a regular file for reading; a pipe or link that took its place since is refused.
+pub fn open_source(path: &Path) -> Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits() as i32)
+        .open(path)
+        .map_err(|e| Error::new(Stage::Open, ErrorKind::Io, "cannot be opened").because(e).at(path))?;
+    let meta =
+        file.metadata().map_err(|e| Error::new(Stage::Open, ErrorKind::Io, "cannot be read").because(e).at(path))?;
+    if !meta.is_file() {
+        return Err(usage(path, "is no regular file"));
+    }
+    Ok(file)
+}
+
+/// `None`: no media, found in a folder.
+fn classify(file: &Found) -> Result<Option<Sniffed>> {
+    let source = open_source(&file.input)?;
+    let empty = source.metadata().is_ok_and(|m| m.len() == 0);
+    let sniffed = sniff(&source)?;
+    if sniffed != Sniffed::NotMedia {
+        return Ok(Some(sniffed));
+    }
+    // A file with a media name that is none is broken, not beside the point: it must not look as if all went well.
+    let extension = file.relative.extension().map(|e| e.to_string_lossy().to_lowercase());
+    let claims_media = extension.is_some_and(|e| MEDIA_EXTENSIONS.contains(&e.as_str()));
+    if !file.named && !claims_media {
+        return Ok(None);
+    }
+    let what = if empty { "is empty" } else { "is neither a photo nor a clip that is known here" };
+    let kind = if file.named { ErrorKind::NotMedia } else { ErrorKind::Damaged };
+    Err(Error::new(Stage::Open, kind, what))
+}
+
+/// Extensions whose bearer is expected to be media.
+const MEDIA_EXTENSIONS: [&str; 29] = [
+    "jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "gif", "heic", "heif", "avif", "mp4", "mov", "m4v", "mkv",
+    "webm", "avi", "mpg", "mpeg", "ts", "m2ts", "mts", "3gp", "flv", "wmv", "asf", "mxf", "ogv", "vob",
+];
+
+fn output_name(relative: &Path, sniffed: &Sniffed, product: Product, stem: Option<OsString>) -> PathBuf {
+    let extension = relative.extension().map(|e| e.to_string_lossy().into_owned()).unwrap_or_default();
+    // `..` can't occur below a walked root; drop it all the same, names come from outside.
+    let folder: PathBuf = relative
+        .parent()
+        .into_iter()
+        .flat_map(Path::components)
+        .filter(|c| matches!(c, Component::Normal(_)))
+        .collect();
+    let mut name = match product {
+        Product::Media => stem.or_else(|| relative.file_stem().map(OsString::from)).unwrap_or_default(),
+        Product::Plan => stem.or_else(|| relative.file_name().map(OsString::from)).unwrap_or_default(),
+    };
+    name.push(".");
+    // What is refused has no output; it keeps its name until the decoder says why.
+    let usual = || sniffed.output_extension(&extension).unwrap_or(extension.clone());
+    name.push(if product == Product::Plan { "plan.json".into() } else { usual() });
+    folder.join(name)
+}
+
+fn refuse_collisions(entries: &[Entry]) -> Result<()> {
+    let mut taken: HashMap<String, &Path> = HashMap::new();
+    for entry in entries {
+        let Entry::Work(item) = entry else { continue };
+        // Folded, because some file systems that results are copied to know no case.
+        let key = item.output.to_string_lossy().to_lowercase();
+        if let Some(other) = taken.insert(key, &item.input) {
+            let message = format!(
+                "would have the same output ({}) as {}; redact them into two folders or pass --names serial",
+                item.output.display(),
+                other.display()
+            );
+            return Err(usage(&item.input, message));
+        }
+    }
+    Ok(())
+}
+
+fn refuse_existing(entry: Entry, out_full: &Path, overwrite: bool) -> Entry {
+    let Entry::Work(item) = entry else { return entry };
+    let target = out_full.join(&item.output);
+    let error = if item.input.canonicalize().is_ok_and(|input| input == target) {
+        usage(&target, "is the source itself; choose another output folder with -o")
+    } else if !overwrite && fs::symlink_metadata(&target).is_ok() {
+        super::commit::exists(&target)
+    } else {
+        return Entry::Work(item);
+    };
+    Entry::Failed { input: item.input, error }
+}

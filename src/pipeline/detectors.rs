@@ -1,0 +1,107 @@
+//! The detectors that the settings ask for, loaded from their weights.
+
+use super::settings::{FaceDetectorName, Settings};
+use crate::detect::face::blazeface::BlazeFace;
+use crate::detect::face::centerface::CenterFace;
+use crate::detect::face::ensemble::{FaceDetector, Member};
+use crate::detect::face::seeta::Seeta;
+use crate::detect::face::verify::FaceVerifier;
+use crate::detect::face::yunet::YuNet;
+use crate::detect::text::{TextDetector, TextSettings};
+use crate::error::Result;
+use crate::infer::zoo::{Model, Zoo};
+use crate::types::detection::{Detection, Effort};
+use crate::types::frame::Picture;
+use crate::types::plan::ModelUsed;
+use crate::types::stage::Detector;
+
+/// Score from which a box of the reserved network counts at all; weaker ones are noise.
+const VERIFIER_THRESHOLD: f32 = 0.5;
+
+/// What to look for in one picture, and how hard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    pub faces: Option<Effort>,
+    pub text: Option<Effort>,
+}
+
+impl Ask {
+    pub const THOROUGH: Ask = Ask { faces: Some(Effort::Thorough), text: Some(Effort::Thorough) };
+}
+
+/// The runtime and the folder of weights that the settings name.
+pub fn zoo(settings: &Settings) -> Result<Zoo> {
+    Zoo::open(settings.runtime.as_deref(), settings.models.as_deref())
+}
+
+/// Detectors of one thread: for redaction or, with other networks, for verification.
+pub struct Detectors {
+    faces: Option<Box<dyn Detector>>,
+    text: Option<Box<dyn Detector>>,
+}
+
+impl Detectors {
+    /// The detectors that redaction uses.
+    pub fn for_redaction(settings: &Settings, zoo: &Zoo) -> Result<Self> {
+        let mut members = Vec::new();
+        for name in settings.face_detectors.iter().filter(|_| settings.targets.faces) {
+            members.push(match name {
+                FaceDetectorName::Yunet => {
+                    Member { network: Box::new(YuNet::new(zoo.network(Model::YuNet)?)), threshold: 0.45 }
+                }
+                FaceDetectorName::Centerface => {
+                    Member { network: Box::new(CenterFace::new(zoo.network(Model::CenterFace)?)), threshold: 0.2 }
+                }
+                FaceDetectorName::Seeta => {
+                    Member { network: Box::new(Seeta::new(&zoo.bytes(Model::Seeta)?, 20.0)?), threshold: 0.5 }
+                }
+            });
+        }
+        let faces = (!members.is_empty()).then(|| Box::new(FaceDetector::new(members)) as Box<dyn Detector>);
+        Ok(Self { faces, text: text_detector(settings, zoo)? })
+    }
+
+    /// The detectors that verification uses: for faces a network that redaction never sees.
+    pub fn for_verification(settings: &Settings, zoo: &Zoo) -> Result<Self> {
+        let faces = settings.targets.faces.then(|| -> Result<Box<dyn Detector>> {
+            let blazeface = Box::new(BlazeFace::new(zoo.network(Model::BlazeFace)?));
+            Ok(Box::new(FaceVerifier::new(blazeface, None, VERIFIER_THRESHOLD)))
+        });
+        Ok(Self { faces: faces.transpose()?, text: text_detector(settings, zoo)? })
+    }
+
+    /// Everything that is found, in display space.
+    pub fn detect(&mut self, picture: &Picture, ask: Ask) -> Result<Vec<Detection>> {
+        let mut found = Vec::new();
+        for (detector, effort) in [(&mut self.faces, ask.faces), (&mut self.text, ask.text)] {
+            if let (Some(detector), Some(effort)) = (detector, effort) {
+                found.extend(detector.detect(picture, effort)?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn text_detector(settings: &Settings, zoo: &Zoo) -> Result<Option<Box<dyn Detector>>> {
+    if !settings.targets.text {
+        return Ok(None);
+    }
+    let (small, tiny) = (zoo.network(Model::TextSmall)?, zoo.network(Model::TextTiny)?);
+    Ok(Some(Box::new(TextDetector::new(small, tiny, TextSettings::default()))))
+}
+
+/// The networks that take part under these settings, with their hashes.
+pub fn models_used(settings: &Settings) -> Vec<ModelUsed> {
+    let mut models = Vec::new();
+    if settings.targets.faces {
+        models.extend(settings.face_detectors.iter().map(|name| match name {
+            FaceDetectorName::Yunet => Model::YuNet,
+            FaceDetectorName::Centerface => Model::CenterFace,
+            FaceDetectorName::Seeta => Model::Seeta,
+        }));
+    }
+    if settings.targets.text {
+        models.extend([Model::TextSmall, Model::TextTiny]);
+    }
+    models.into_iter().map(Model::used).collect()
+}

@@ -1,0 +1,334 @@
+//! The supervisor's side: one file from source to published output, and many files side by side.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex};
+
+use super::batch::{Entry, Item, open_source};
+use super::commit::{Staging, private_dir, publish, sweep, write_private};
+use super::plans;
+use super::settings::{AudioChoice, Settings};
+use super::supervise;
+use super::worker::{Job, Outcome, Step, VerifyOrders};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::plan::Edits;
+use crate::types::finding::{Finding, Rule, Severity};
+use crate::types::plan::Region;
+use crate::types::progress::Observer;
+use crate::types::report::{ErrorReport, REPORT_VERSION, RunReport, Status};
+
+/// Times a file may be rendered again because verification found something to add.
+const MAX_EXTRA_ROUNDS: u32 = 2;
+
+/// What a batch makes of each file.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// Analyse, render, verify.
+    Redact,
+    /// Write the plan alone.
+    Analyze,
+    /// Render plans: item inputs are sources, with their plans in the same order as the entries.
+    Apply { plans: Vec<PathBuf>, edits: Edits },
+}
+
+/// A batch with all that was settled about it.
+pub struct Batch<'a> {
+    pub task: Task,
+    pub entries: Vec<Entry>,
+    pub out_dir: PathBuf,
+    /// Plans, contact sheets and staging folders; never inside the output folder.
+    pub work_dir: PathBuf,
+    pub overwrite: bool,
+    /// Put input paths into reports.
+    pub show_paths: bool,
+    pub settings: Settings,
+    /// Files (photos) or inference threads (clips) at work at once.
+    pub jobs: usize,
+    pub cancel: &'a AtomicBool,
+}
+
+/// Is told of a batch's progress.
+pub trait BatchObserver: Sync {
+    /// An observer for one file, at the start of its work.
+    fn started(&self, item: usize, input: &Path) -> Box<dyn Observer + '_>;
+    /// Reports come in the order of the batch.
+    fn finished(&self, input: &Path, report: &RunReport);
+}
+
+/// Runs the batch; returns the reports in order.
+///
+/// # Errors
+/// Only what keeps the whole batch from starting: the work folder can't be made.
+pub fn run(batch: &Batch, observer: &dyn BatchObserver) -> Result<Vec<RunReport>> {
+    private_dir(&batch.work_dir)?;
+    sweep(&batch.work_dir);
+    let slots = Slots { free: Mutex::new(batch.jobs.max(1)), changed: Condvar::new() };
+    let queue = Mutex::new(0..batch.entries.len());
+    let done = InOrder { state: Mutex::new((0, BTreeMap::new())), batch, observer };
+    let work = &|| {
+        loop {
+            // Slots are taken under the queue's lock, so that a clip that waits for all of them is not overtaken for ever.
+            let mut queue = queue.lock().unwrap_or_else(|e| e.into_inner());
+            let Some(index) = queue.next() else { break };
+            let taken = slots.take(batch.slots_for(index));
+            drop(queue);
+            let report = batch.report_entry(index, observer);
+            slots.give(taken);
+            done.add(index, report);
+        }
+    };
+    std::thread::scope(|scope| {
+        for number in 1..batch.jobs {
+            // A thread that can't be started leaves its share to the others.
+            let _ = std::thread::Builder::new().name(format!("supervisor-{number}")).spawn_scoped(scope, work);
+        }
+        work();
+    });
+    let (_, reports) = done.state.into_inner().unwrap_or_else(|e| e.into_inner());
+    Ok(reports.into_values().collect())
+}
+
+/// Counting semaphore.
+struct Slots {
+    free: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Slots {
+    fn take(&self, wanted: usize) -> usize {
+        let mut free = self.free.lock().unwrap_or_else(|e| e.into_inner());
+        while *free < wanted {
+            free = self.changed.wait(free).unwrap_or_else(|e| e.into_inner());
+        }
+        *free -= wanted;
+        wanted
+    }
+
+    fn give(&self, count: usize) {
+        *self.free.lock().unwrap_or_else(|e| e.into_inner()) += count;
+        self.changed.notify_all();
+    }
+}
+
+/// Hands reports on in the order of the batch, whatever order they come in.
+struct InOrder<'a> {
+    /// Next to hand on, and all reports so far.
+    state: Mutex<(usize, BTreeMap<usize, RunReport>)>,
+    batch: &'a Batch<'a>,
+    observer: &'a dyn BatchObserver,
+}
+
+impl InOrder<'_> {
+    fn add(&self, index: usize, report: RunReport) {
+        let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        state.1.insert(index, report);
+        while let Some(report) = state.1.get(&state.0) {
+            self.observer.finished(self.batch.entries[state.0].input(), report);
+            state.0 += 1;
+        }
+    }
+}
+
+impl Entry {
+    pub fn input(&self) -> &Path {
+        match self {
+            Entry::Work(item) => &item.input,
+            Entry::Skipped { input, .. } | Entry::Failed { input, .. } => input,
+        }
+    }
+}
+
+impl Batch<'_> {
+    /// A clip uses all cores by itself; photos go side by side.
+    fn slots_for(&self, index: usize) -> usize {
+        match &self.entries[index] {
+            Entry::Work(item) if item.is_clip => self.jobs.max(1),
+            _ => 1,
+        }
+    }
+
+    fn report_entry(&self, index: usize, observer: &dyn BatchObserver) -> RunReport {
+        let mut report = RunReport {
+            kind: "withhold-report".into(),
+            version: REPORT_VERSION,
+            status: Status::Withheld,
+            item: index,
+            input: self.show_paths.then(|| self.entries[index].input().display().to_string()),
+            output: None,
+            frames: 0,
+            regions: BTreeMap::new(),
+            rounds: 0,
+            verify: None,
+            findings: vec![],
+            error: None,
+            sheet: None,
+        };
+        match &self.entries[index] {
+            Entry::Skipped { .. } => report.status = Status::Skipped,
+            Entry::Failed { error, .. } => report.error = Some(error.into()),
+            Entry::Work(_) if self.cancel.load(Ordering::SeqCst) => report.status = Status::Interrupted,
+            Entry::Work(item) => {
+                let watcher = observer.started(index, &item.input);
+                match self.work(index, item, &*watcher, &mut report) {
+                    Ok(()) => report.status = Status::Done,
+                    Err(error) => {
+                        if error.kind() == ErrorKind::Cancelled {
+                            report.status = Status::Interrupted;
+                        }
+                        report.error = Some(ErrorReport::from(&error));
+                    }
+                }
+            }
+        }
+        report
+    }
+
+    fn work(&self, index: usize, item: &Item, observer: &dyn Observer, report: &mut RunReport) -> Result<()> {
+        let file = FileRun {
+            batch: self,
+            item,
+            source: open_source(&item.input)?,
+            staging: Staging::create(&self.work_dir)?,
+            observer,
+        };
+        let target = self.out_dir.join(&item.output);
+        let plan_path = file.staging.path("plan.json");
+        match &self.task {
+            Task::Analyze => {
+                let outcome = file.worker(vec![Step::Analyze { plan: plan_path.clone() }])?;
+                report.frames = outcome.frames;
+                report.regions = count_regions(&plans::read(&plan_path)?.regions);
+                publish(&plan_path, &target, self.overwrite)?;
+            }
+            Task::Redact => file.redact(false, &plan_path, &target, report)?,
+            Task::Apply { plans: given, edits } => {
+                let mut plan = plans::read(&given[index])?;
+                report.findings = plans::edit(&mut plan, edits).map_err(|e| e.at(&given[index]))?;
+                plans::write(&plan, &plan_path)?;
+                file.redact(true, &plan_path, &target, report)?;
+            }
+        }
+        report.output = Some(item.output.display().to_string());
+        Ok(())
+    }
+}
+
+/// One file's run.
+struct FileRun<'a> {
+    batch: &'a Batch<'a>,
+    item: &'a Item,
+    source: File,
+    staging: Staging,
+    observer: &'a dyn Observer,
+}
+
+impl FileRun<'_> {
+    fn worker(&self, steps: Vec<Step>) -> Result<Outcome> {
+        let mut settings = self.batch.settings.clone();
+        settings.inference_threads = if self.item.is_clip { self.batch.jobs.max(1) } else { 1 };
+        let job = Job { label: self.item.input.clone(), settings, steps };
+        supervise::run(&job, &self.source, &self.staging, self.batch.cancel, self.observer)
+    }
+
+    /// Renders and verifies until nothing more is found, then publishes. The plan is kept in the work folder either way.
+    fn redact(&self, has_plan: bool, plan: &Path, target: &Path, report: &mut RunReport) -> Result<()> {
+        let result = self.rounds(has_plan, plan, report);
+        let kept = self.private_path("plans", "plan.json");
+        if plan.exists() {
+            let bytes = fs::read(plan)
+                .map_err(|e| Error::new(Stage::Plan, ErrorKind::Io, "the plan can't be read back").because(e))?;
+            write_private(&kept, &bytes)?;
+        }
+        result.map_err(|e| match e.kind() {
+            ErrorKind::Unverified => e.because(format!("the plan is kept as {}", kept.display())),
+            _ => e,
+        })?;
+        self.note_loosened(report);
+        let sheet = self.staging.path("sheet.html");
+        let bytes = fs::read(&sheet)
+            .map_err(|e| Error::new(Stage::Verify, ErrorKind::Io, "the contact sheet can't be read").because(e))?;
+        write_private(&self.private_path("sheets", "html"), &bytes)?;
+        report.sheet = Some(format!("sheets/{}.html", self.item.output.display()));
+        publish(&self.staging.path("staged"), target, self.batch.overwrite)
+    }
+
+    fn private_path(&self, folder: &str, extension: &str) -> PathBuf {
+        let mut name = self.item.output.clone().into_os_string();
+        name.push(".");
+        name.push(extension);
+        self.batch.work_dir.join(folder).join(name)
+    }
+
+    fn rounds(&self, has_plan: bool, plan_path: &Path, report: &mut RunReport) -> Result<()> {
+        let staged = self.staging.path("staged");
+        let digest = self.staging.path("digest");
+        let render = Step::Render { plan: plan_path.into(), staged: staged.clone(), digest: digest.clone() };
+        let mut steps = vec![render.clone()];
+        if !has_plan {
+            steps.insert(0, Step::Analyze { plan: plan_path.into() });
+        }
+        for round in 0..=MAX_EXTRA_ROUNDS {
+            let rendered = self.worker(std::mem::replace(&mut steps, vec![render.clone()]))?;
+            let orders = VerifyOrders {
+                plan: plan_path.into(),
+                staged: staged.clone(),
+                digest: digest.clone(),
+                sheet: self.staging.path("sheet.html"),
+                title: self.item.output.display().to_string(),
+            };
+            let seen = self.worker(vec![Step::Verify(orders)])?;
+            report.rounds = round + 1;
+            report.frames = seen.frames;
+            report.verify = seen.verify;
+            report.findings.retain(|f| f.rule == Rule::Kept);
+            report.findings.extend(rendered.findings.into_iter().chain(seen.findings));
+            let mut plan = plans::read(plan_path)?;
+            report.regions = count_regions(&plan.regions);
+            if let Some(bad) = report.findings.iter().find(|f| f.severity == Severity::Error) {
+                return Err(Error::new(Stage::Verify, ErrorKind::Unverified, format!("withheld: {}", bad.message)));
+            }
+            if seen.additions.is_empty() {
+                return Ok(());
+            }
+            plan.regions.extend(seen.additions);
+            plans::write(&plan, plan_path)?;
+        }
+        let message = format!(
+            "withheld: verification still found something to hide after {} rounds; name it with --region, or look at \
+             the plan and apply it again",
+            MAX_EXTRA_ROUNDS + 1
+        );
+        Err(Error::new(Stage::Verify, ErrorKind::Unverified, message))
+    }
+
+    /// Everything that was loosened on request shows in the report.
+    fn note_loosened(&self, report: &mut RunReport) {
+        let settings = &self.batch.settings;
+        let mut note = |what: String| report.findings.push(Finding::new(Rule::Loosened, Severity::Note, what));
+        if self.item.is_clip {
+            match settings.encoding.audio {
+                AudioChoice::None => {}
+                AudioChoice::Keep => note("the source's sound was kept: a voice identifies".into()),
+                AudioChoice::File(_) => note("a given sound track was added".into()),
+            }
+        }
+        for (on, name) in [(settings.targets.faces, "faces"), (settings.targets.text, "text")] {
+            if !on {
+                note(format!("{name} were not looked for"));
+            }
+        }
+        if settings.allow_damaged {
+            note("damaged frames were allowed; they are masked whole".into());
+        }
+    }
+}
+
+pub fn count_regions(regions: &[Region]) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for region in regions.iter().filter(|r| r.decision.is_redact()) {
+        *counts.entry(format!("{:?}", region.class).to_lowercase()).or_insert(0) += 1;
+    }
+    counts
+}

@@ -1,0 +1,109 @@
+//! Everything that decides what a run does, resolved; travels to workers as JSON.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::media::encode::VideoCodec;
+use crate::plan::{KeepRegion, OperatorRegion};
+use crate::types::limits::Limits;
+use crate::types::plan::MaskStyle;
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Targets {
+    pub faces: bool,
+    pub text: bool,
+}
+
+/// A face detector by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FaceDetectorName {
+    Yunet,
+    Centerface,
+    /// The SeetaFace frontal detector as the rustface crate runs it.
+    Seeta,
+}
+
+/// What becomes of the sound.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AudioChoice {
+    /// A voice identifies.
+    #[default]
+    None,
+    /// The source's, encoded anew.
+    Keep,
+    /// A re-voiced track.
+    File(PathBuf),
+}
+
+/// How much of the finished file is searched again by the reserved networks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VerifyLevel {
+    /// Key frames, cuts, starts and ends of tracks, and a stride. Masks and pictures are compared on every frame.
+    #[default]
+    Sampled,
+    Full,
+}
+
+/// How clips and photos are encoded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Encoding {
+    pub codec: VideoCodec,
+    /// `None`: the codec's default here.
+    pub crf: Option<u8>,
+    pub preset: Option<String>,
+    /// More than 8 bits and finer chroma are kept also for SDR.
+    pub keep_depth: bool,
+    pub audio: AudioChoice,
+    /// JPEG quality, 1 to 100.
+    pub photo_quality: u8,
+}
+
+/// Settings of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    pub targets: Targets,
+    pub face_detectors: Vec<FaceDetectorName>,
+    /// Further growth of every mask on each side, as a share of its size.
+    pub margin: f32,
+    pub style: MaskStyle,
+    pub fill_color: [u8; 3],
+    pub regions: Vec<OperatorRegion>,
+    pub keep_regions: Vec<KeepRegion>,
+    pub encoding: Encoding,
+    pub verify: VerifyLevel,
+    pub allow_damaged: bool,
+    pub limits: Limits,
+    /// Threads that run networks in one worker process.
+    pub inference_threads: usize,
+    /// Inference runtime and weights, where the user named them.
+    pub runtime: Option<PathBuf>,
+    pub models: Option<PathBuf>,
+}
+
+/// Threads of the video encoder: a constant, because x264's output depends on their number.
+pub const ENCODER_THREADS: usize = 4;
+
+impl Settings {
+    /// The settings that shape a plan, by flag name, for its header.
+    pub fn recorded(&self) -> BTreeMap<String, String> {
+        let targets = match (self.targets.faces, self.targets.text) {
+            (true, true) => "faces,text",
+            (true, false) => "faces",
+            (false, true) => "text",
+            (false, false) => "none",
+        };
+        let detectors: Vec<String> = self.face_detectors.iter().map(|d| format!("{d:?}").to_lowercase()).collect();
+        BTreeMap::from([
+            ("targets".into(), targets.into()),
+            ("face-detectors".into(), detectors.join(",")),
+            ("margin".into(), self.margin.to_string()),
+            ("allow-damaged".into(), self.allow_damaged.to_string()),
+        ])
+    }
+}

@@ -1,0 +1,166 @@
+//! Running one worker process: memory limit, watchdog, interruption.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::commit::{Staging, write_private};
+use super::worker::{Event, Job, Outcome};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::types::progress::{Continue, Observer};
+
+/// Argument that makes the program a worker.
+pub const WORKER_ARG: &str = "worker";
+
+/// How often the supervisor looks at the clock and at the interruption flag.
+const TICK: Duration = Duration::from_millis(100);
+/// Bytes of a worker's standard error that are kept for its message.
+const STDERR_TAIL: u64 = 2048;
+
+/// Starts a worker on the source and waits for its outcome.
+///
+/// # Errors
+/// The worker's own error; `Worker` when it crashed, hung or broke the protocol; `Cancelled` when interrupted.
+pub fn run(
+    job: &Job,
+    source: &File,
+    staging: &Staging,
+    cancel: &AtomicBool,
+    observer: &dyn Observer,
+) -> Result<Outcome> {
+    let orders = staging.path("job.json");
+    let bytes = serde_json::to_vec(job)
+        .map_err(|e| Error::new(Stage::Worker, ErrorKind::Internal, "the job can't be written").because(e))?;
+    write_private(&orders, &bytes)?;
+    let stderr_path = staging.path("stderr.log");
+    let mut child = spawn(&orders, source, &stderr_path)?;
+    let events = listen(&mut child);
+    let ended = follow(&events, &mut child, job, cancel, observer);
+    // Whatever happened, no worker outlives this function.
+    let _ = child.kill();
+    let status = child.wait().map_err(|e| failure("the worker process can't be waited for").because(e))?;
+    match ended? {
+        Some(Event::Done(outcome)) if status.success() => Ok(outcome),
+        Some(Event::Failed(report)) => Err(Error::from(report).at(&job.label)),
+        _ => Err(crashed(status, &stderr_path).at(&job.label)),
+    }
+}
+
+fn failure(message: &str) -> Error {
+    Error::new(Stage::Worker, ErrorKind::Worker, message)
+}
+
+fn spawn(orders: &Path, source: &File, stderr_path: &Path) -> Result<Child> {
+    let broken = |e: std::io::Error| failure("the worker process can't be started").because(e);
+    let program = std::env::current_exe().map_err(broken)?;
+    Command::new(program)
+        .arg(WORKER_ARG)
+        .arg(orders)
+        .stdin(source.try_clone().map_err(broken)?)
+        .stdout(Stdio::piped())
+        .stderr(File::create(stderr_path).map_err(broken)?)
+        .env("ORT_DISABLE_TELEMETRY", "1")
+        .spawn()
+        .map_err(broken)
+}
+
+/// A thread that turns the worker's lines into events. Ends with the pipe.
+fn listen(child: &mut Child) -> Receiver<Event> {
+    let (send, receive) = mpsc::channel();
+    if let Some(stdout) = child.stdout.take() {
+        let reading = move || {
+            for line in BufReader::new(stdout).lines() {
+                let Ok(line) = line else { break };
+                // A line that is no event is a broken protocol; the missing outcome will tell.
+                let Ok(event) = serde_json::from_str(&line) else { break };
+                if send.send(event).is_err() {
+                    break;
+                }
+            }
+        };
+        // Without the thread no event arrives, which reads as a crash.
+        let _ = std::thread::Builder::new().name("worker-events".into()).spawn(reading);
+    }
+    receive
+}
+
+/// Follows the events to the last one; `None` when the worker ended without one.
+fn follow(
+    events: &Receiver<Event>,
+    child: &mut Child,
+    job: &Job,
+    cancel: &AtomicBool,
+    observer: &dyn Observer,
+) -> Result<Option<Event>> {
+    let stall = Duration::from_secs_f64(job.settings.limits.stall_secs);
+    let mut moved = Instant::now();
+    let interrupted = || Error::new(Stage::Worker, ErrorKind::Cancelled, "interrupted").at(&job.label);
+    loop {
+        if cancel.load(Ordering::SeqCst) {
+            return Err(interrupted());
+        }
+        match events.recv_timeout(TICK) {
+            Ok(Event::Progress { phase, step, total }) => {
+                moved = Instant::now();
+                if observer.progress(phase, step, total) == Continue::Cancel {
+                    return Err(interrupted());
+                }
+            }
+            Ok(last) => {
+                // Let it end by itself; the caller ends it otherwise.
+                let patience = Instant::now();
+                while patience.elapsed() < Duration::from_secs(5) && matches!(child.try_wait(), Ok(None)) {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                return Ok(Some(last));
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                // A worker that got the terminal's Ctrl-C may be gone before this process noticed its own.
+                std::thread::sleep(TICK);
+                return if cancel.load(Ordering::SeqCst) { Err(interrupted()) } else { Ok(None) };
+            }
+            Err(RecvTimeoutError::Timeout) if moved.elapsed() > stall => {
+                let message = format!(
+                    "no progress for {:.0} s, so the worker was ended; --stall-timeout allows more",
+                    stall.as_secs_f64()
+                );
+                return Err(failure(&message).at(&job.label));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// The error for a worker that ended without an outcome.
+fn crashed(status: ExitStatus, stderr_path: &Path) -> Error {
+    let how = match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("the worker process was ended by signal {signal}"),
+        (None, Some(code)) => format!("the worker process ended early with code {code}"),
+        (None, None) => "the worker process ended early".into(),
+    };
+    let tail = stderr_tail(stderr_path);
+    let why = if tail.contains("memory allocation") || tail.contains("bad_alloc") {
+        " (out of memory: --memory-limit allows more)"
+    } else {
+        ""
+    };
+    let last_line = tail.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("").trim().to_owned();
+    let error = failure(&format!("{how}{why}"));
+    if last_line.is_empty() { error } else { error.because(last_line) }
+}
+
+fn stderr_tail(path: &Path) -> String {
+    use std::io::{Seek, SeekFrom};
+    let mut tail = Vec::new();
+    if let Ok(mut file) = File::open(path) {
+        let length = file.metadata().map_or(0, |m| m.len());
+        let _ = file.seek(SeekFrom::Start(length.saturating_sub(STDERR_TAIL)));
+        let _ = file.take(STDERR_TAIL).read_to_end(&mut tail);
+    }
+    String::from_utf8_lossy(&tail).into_owned()
+}

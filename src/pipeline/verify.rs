@@ -1,0 +1,378 @@
+//! Third pass, in a process of its own: the staged file against plan and digest, every frame; a fresh look by networks
+//! that redaction does not use; the contact sheet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::BufReader;
+
+use super::detectors::{Ask, Detectors, zoo};
+use super::plans;
+use super::render::ActiveRegions;
+use super::settings::{AudioChoice, Encoding, Settings, VerifyLevel};
+use super::source::{Pictures, open};
+use super::worker::{Job, Outcome, VerifyOrders};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::media::encode::VideoCodec;
+use crate::media::photo;
+use crate::plan::build::added_region;
+use crate::render::FrameMasks;
+use crate::render::raster::Canvas;
+use crate::types::detection::{Class, Effort};
+use crate::types::finding::{Finding, Rule, Severity};
+use crate::types::frame::{Frame, MediaKind, Picture, PlainBuffer, SourceInfo};
+use crate::types::geometry::{Orientation, Quad};
+use crate::types::plan::{MaskStyle, RedactionPlan, Region};
+use crate::types::progress::{Continue, Observer, Phase};
+use crate::types::report::VerifyReport;
+use crate::types::stage::Source;
+use crate::types::time::{FrameIndex, FrameSpan, TimeBase, timecode};
+use crate::verify::coverage::{FrameDigest, OrderCheck, Tolerance, check_mask, compare, shrink};
+use crate::verify::moments::{Pick, select_moments};
+use crate::verify::redetect::{FrameContext, Thresholds, Timeline, Verdict, frames_to_search, judge, masks_to_add};
+use crate::verify::sheet::{Moment, Summary, contact_sheet};
+use crate::verify::sidecar::DigestReader;
+use crate::verify::structure::{Expect, Facts, inspect};
+
+/// Scores of the reserved networks that count; see `docs/eval.md`.
+const THRESHOLDS: Thresholds = Thresholds { mask_face: 0.75, mask_text: 0.8, look: 0.55 };
+/// Sampled search: every so many frames beside cuts and ends of tracks, and at most this share of all frames.
+const STRIDE: u64 = 25;
+const MAX_SHARE: f64 = 0.15;
+/// Pixels at the rim of a mask that lossy coding may blend with what lies beside.
+const RIM_PIXELS: u32 = 4;
+/// Share of a mask's samples that may be further off than the tolerance: ringing of neighbours.
+const MAX_FAILING: f64 = 0.01;
+const MAX_MOMENTS: usize = 40;
+const THUMBNAIL_SIDE: u32 = 480;
+const THUMBNAIL_QUALITY: u8 = 80;
+/// Findings of one rule that are told; a broken file has one for every frame.
+const MAX_PER_RULE: usize = 50;
+
+/// Verifies a staged file.
+///
+/// What must not be published is a finding of severity `Error`; masks to add are in the outcome.
+///
+/// # Errors
+/// Whatever keeps the proof from being made: it then counts as failed.
+pub fn verify(job: &Job, orders: &VerifyOrders, observer: &dyn Observer) -> Result<Outcome> {
+    let plan = plans::read(&orders.plan)?;
+    let io = |e: std::io::Error| Error::new(Stage::Verify, ErrorKind::Io, "the staged file can't be read").because(e);
+    let staged = File::open(&orders.staged).map_err(io)?;
+    let settings = &job.settings;
+    let expect =
+        Expect { audio: settings.encoding.audio != AudioChoice::None && is_clip(&plan), limits: settings.limits };
+    let facts = inspect(&staged, &expect)?;
+    let opened = open(&staged, &job.label, &settings.limits, false)?;
+    let digest = File::open(&orders.digest).map_err(io)?;
+    let mut check = Check::new(&plan, settings, opened.source.info(), DigestReader::new(BufReader::new(digest))?)?;
+    check.findings.extend(facts.findings().iter().cloned());
+    check.all_frames(opened.source, observer).map_err(unverified)?;
+    if let Facts::Clip(facts) = &facts {
+        check.compare_times(&facts.pts, TimeBase { num: 1, den: i32::try_from(facts.timescale).unwrap_or(i32::MAX) });
+    }
+    let (outcome, moments) = check.finish()?;
+    let page = contact_sheet(&summary(&plan, orders, &outcome), &moments);
+    std::fs::write(&orders.sheet, page)
+        .map_err(|e| Error::new(Stage::Verify, ErrorKind::Io, "the contact sheet can't be written").because(e))?;
+    Ok(outcome)
+}
+
+fn is_clip(plan: &RedactionPlan) -> bool {
+    plan.header.source.kind == MediaKind::Clip
+}
+
+/// A finished file that can't be decoded is not a damaged source, but an output that must be withheld.
+fn unverified(e: Error) -> Error {
+    match e.kind() {
+        ErrorKind::Damaged | ErrorKind::Unsupported => {
+            Error::new(Stage::Verify, ErrorKind::Unverified, "the finished file can't be decoded again").because(e)
+        }
+        _ => e,
+    }
+}
+
+/// The comparison of one file, frame by frame.
+struct Check<'a> {
+    plan: &'a RedactionPlan,
+    detectors: Detectors,
+    info: SourceInfo,
+    digests: DigestReader<BufReader<File>>,
+    tolerance: Tolerance,
+    order: OrderCheck,
+    active: ActiveRegions<'a>,
+    to_search: BTreeSet<FrameIndex>,
+    picks: BTreeMap<FrameIndex, Pick>,
+    pictures: Pictures,
+    verdicts: Vec<Verdict>,
+    moments: Vec<Moment>,
+    /// Times of the frames that the encoder got.
+    expected_pts: Vec<i64>,
+    findings: Vec<Finding>,
+    told: BTreeMap<Rule, usize>,
+    report: VerifyReport,
+}
+
+impl<'a> Check<'a> {
+    fn new(
+        plan: &'a RedactionPlan,
+        settings: &Settings,
+        info: &SourceInfo,
+        digests: DigestReader<BufReader<File>>,
+    ) -> Result<Self> {
+        let detectors = Detectors::for_verification(settings, &zoo(settings)?)?;
+        let header = &plan.header;
+        let spans: Vec<FrameSpan> = plan.regions.iter().filter(|r| r.decision.is_redact()).map(|r| r.span).collect();
+        let timeline =
+            Timeline { count: header.frames.count, key_frames: &[], cuts: &header.scene_cuts, masks: &spans };
+        let to_search = match settings.verify {
+            VerifyLevel::Full => (0..header.frames.count).collect(),
+            VerifyLevel::Sampled => frames_to_search(&timeline, STRIDE, MAX_SHARE).into_iter().collect(),
+        };
+        let picks = select_moments(plan, &header.review, MAX_MOMENTS);
+        Ok(Self {
+            plan,
+            detectors,
+            info: info.clone(),
+            digests,
+            tolerance: tolerance(plan, settings, info),
+            order: OrderCheck::default(),
+            active: ActiveRegions::new(&plan.regions),
+            to_search,
+            picks: picks.into_iter().map(|p| (p.frame, p)).collect(),
+            pictures: Pictures::new(info),
+            verdicts: vec![],
+            moments: vec![],
+            expected_pts: vec![],
+            findings: vec![],
+            told: BTreeMap::new(),
+            report: VerifyReport::default(),
+        })
+    }
+
+    fn tell(&mut self, finding: Finding) {
+        let told = self.told.entry(finding.rule).or_default();
+        *told += 1;
+        if *told <= MAX_PER_RULE {
+            self.findings.push(finding);
+        }
+    }
+
+    fn all_frames(&mut self, mut source: Box<dyn Source>, observer: &dyn Observer) -> Result<()> {
+        let count = self.plan.header.frames.count;
+        while let Some(frame) = source.next_frame()? {
+            let Some(expected) = self.digests.next_digest()? else {
+                self.tell(Finding::new(
+                    Rule::FrameTable,
+                    Severity::Error,
+                    "the output has more frames than the source",
+                ));
+                return Ok(());
+            };
+            self.expected_pts.push(expected.pts);
+            self.one_frame(&frame, &expected)?;
+            self.report.frames += 1;
+            if observer.progress(Phase::Verify, self.report.frames, Some(count)) == Continue::Cancel {
+                return Err(Error::new(Stage::Verify, ErrorKind::Cancelled, "interrupted"));
+            }
+        }
+        if self.report.frames != count {
+            let message = format!("the output has {} frames where the source has {count}", self.report.frames);
+            self.tell(Finding::new(Rule::FrameTable, Severity::Error, message));
+        }
+        Ok(())
+    }
+
+    fn one_frame(&mut self, frame: &Frame, expected: &FrameDigest) -> Result<()> {
+        let time_secs = self.info.time_base.secs(frame.pts);
+        let got = FrameDigest::of(frame);
+        for finding in [compare(expected, &got, self.tolerance), self.order.push(expected, &got)].into_iter().flatten()
+        {
+            self.tell(finding.at(frame.index, time_secs));
+        }
+        let regions: Vec<&Region> = self.active.at(frame.index).collect();
+        self.check_masks(frame, &regions, time_secs)?;
+        let search = self.to_search.contains(&frame.index);
+        if !search && !self.picks.contains_key(&frame.index) {
+            return Ok(());
+        }
+        let picture = self.pictures.picture(frame)?;
+        if search {
+            self.search(&picture, frame.index, time_secs, &regions)?;
+        }
+        if let Some(pick) = self.picks.remove(&frame.index) {
+            self.moments.push(moment(&picture, pick.frame, time_secs, pick.label, &regions)?);
+        }
+        Ok(())
+    }
+
+    /// Every pixel of every mask, but for its rim, is what the mask draws.
+    fn check_masks(&mut self, frame: &Frame, regions: &[&Region], time_secs: f64) -> Result<()> {
+        let header = &self.plan.header;
+        // No grid: rounding outward would ask for more than was drawn.
+        let display = header.frames.display;
+        let canvas = Canvas { size: display, orientation: Orientation::Upright, log2_grid: (0, 0) };
+        let (layout, color) = (&frame.layout, self.info.color);
+        let masks = FrameMasks::of_frame(header, regions.iter().copied(), frame.index, &canvas, layout, color);
+        if masks.is_empty() {
+            return Ok(());
+        }
+        let reference = if header.style == MaskStyle::Fill { None } else { Some(painted(frame, &masks)?) };
+        let levels = f32::from(layout.components[0].max_value()) / 255.0;
+        let tolerance = ((8.0 + 2.0 * self.tolerance.luma) * levels).round() as u16;
+        for mask in &masks.masks {
+            let inner = shrink(&mask.coverage, RIM_PIXELS, display);
+            let value = |component: usize, x: u32, y: u32| match &reference {
+                Some(reference) => sample(reference, component, x, y),
+                None => mask.value(component, 0, 0),
+            };
+            let seen = check_mask(frame, &inner, &value, tolerance);
+            self.report.masked_pixels += seen.pixels;
+            if seen.failing as f64 > MAX_FAILING * seen.pixels.max(1) as f64 {
+                let message = format!(
+                    "a mask is not what it must be: {} samples of {} pixels are off by up to {} levels",
+                    seen.failing, seen.pixels, seen.worst
+                );
+                let finding = Finding::new(Rule::MaskMissing, Severity::Error, message);
+                self.tell(finding.at(frame.index, time_secs).of_region(&mask.region));
+            }
+        }
+        Ok(())
+    }
+
+    fn search(&mut self, picture: &Picture, frame: FrameIndex, time_secs: f64, regions: &[&Region]) -> Result<()> {
+        let effort = if frame == 0 || self.plan.header.frames.count == 1 { Effort::Thorough } else { Effort::Fast };
+        let ask = Ask { faces: Some(effort), text: Some(effort) };
+        let hits = self.detectors.detect(picture, ask)?;
+        let place = |r: &&&Region| r.quad_at(frame);
+        let masks: Vec<Quad> = regions.iter().filter(|r| r.decision.is_redact()).filter_map(|r| place(&r)).collect();
+        let keeps: Vec<(String, Class, Quad)> = regions
+            .iter()
+            .filter(|r| r.decision.is_kept_on_purpose())
+            .filter_map(|r| Some((r.id.clone(), r.class, place(&r)?)))
+            .collect();
+        let context = FrameContext { frame, time_secs, masks: &masks, keeps: &keeps };
+        let verdict = judge(picture, &hits, &context, &THRESHOLDS);
+        self.report.frames_searched += 1;
+        self.report.hits_output += verdict.hits;
+        if !verdict.findings.is_empty() && self.moments.len() < 2 * MAX_MOMENTS && !self.picks.contains_key(&frame) {
+            self.moments.push(moment(picture, frame, time_secs, "found again".into(), regions)?);
+        }
+        for finding in verdict.findings.clone() {
+            self.tell(finding);
+        }
+        self.verdicts.push(verdict);
+        Ok(())
+    }
+
+    /// Times as the container tells them, read by the strict reader, against those that the encoder got.
+    fn compare_times(&mut self, pts: &[i64], time_base: TimeBase) {
+        let source = self.plan.header.source.time_base;
+        let half_tick = 0.5 * time_base.secs(1).max(source.secs(1)) + 1e-9;
+        let off = self
+            .expected_pts
+            .iter()
+            .zip(pts)
+            .position(|(expected, got)| (source.secs(*expected) - time_base.secs(*got)).abs() > half_tick);
+        if let Some(frame) = off {
+            let (expected, got) = (source.secs(self.expected_pts[frame]), time_base.secs(pts[frame]));
+            let message = format!("a frame is shown at {} instead of {}", timecode(got), timecode(expected));
+            self.tell(Finding::new(Rule::FrameTable, Severity::Error, message).at(frame as u64, expected));
+        }
+        if pts.len() as u64 != self.report.frames {
+            let message = format!("the container lists {} frames, {} were decoded", pts.len(), self.report.frames);
+            self.tell(Finding::new(Rule::FrameTable, Severity::Error, message));
+        }
+    }
+
+    fn finish(mut self) -> Result<(Outcome, Vec<Moment>)> {
+        if self.digests.next_digest()?.is_some() {
+            let message = "the output has fewer frames than were encoded";
+            self.tell(Finding::new(Rule::FrameTable, Severity::Error, message));
+        }
+        if self.plan.regions.is_empty() {
+            let message = "nothing was found and nothing is masked: look whether that is right";
+            self.tell(Finding::new(Rule::NothingFound, Severity::Warning, message));
+        }
+        let header = &self.plan.header;
+        let additions = masks_to_add(&self.verdicts, &header.scene_cuts, header.frames.count);
+        let additions = additions
+            .iter()
+            .enumerate()
+            .map(|(i, mask)| added_region(self.plan, i, mask.class, mask.span, &mask.points));
+        let outcome = Outcome {
+            frames: self.report.frames,
+            additions: additions.collect(),
+            findings: self.findings,
+            verify: Some(self.report),
+        };
+        self.moments.sort_by_key(|m| m.frame);
+        Ok((outcome, self.moments))
+    }
+}
+
+/// How far lossy coding may move a cell of the picture.
+fn tolerance(plan: &RedactionPlan, settings: &Settings, output: &SourceInfo) -> Tolerance {
+    if is_clip(plan) {
+        let Encoding { codec, crf, .. } = &settings.encoding;
+        let crf = f32::from(crf.unwrap_or(codec.default_crf()));
+        // VP9 and AV1 count to 63 where x264 counts to 51.
+        let scale = if matches!(codec, VideoCodec::Vp9 | VideoCodec::Av1) { 51.0 / 63.0 } else { 1.0 };
+        return Tolerance::of_rate_factor(crf * scale);
+    }
+    match output.format.as_str() {
+        // JPEG's scale: at 92 it loses about as much as x264 at 18, each 6 steps double it.
+        "jpeg" => Tolerance::of_rate_factor(18.0 + (92.0 - f32::from(settings.encoding.photo_quality)) / 3.0),
+        _ => Tolerance::LOSSLESS,
+    }
+}
+
+/// The masks on an empty frame of the same layout.
+fn painted(frame: &Frame, masks: &FrameMasks) -> Result<Frame> {
+    let planes = frame.layout.components.iter().map(|c| c.plane).max().unwrap_or(0) + 1;
+    let plane = |i| (vec![0; frame.buffer.plane(i).len()], frame.buffer.stride(i));
+    let mut reference = Frame {
+        index: frame.index,
+        pts: frame.pts,
+        duration: frame.duration,
+        size: frame.size,
+        layout: frame.layout.clone(),
+        damaged: false,
+        key: false,
+        buffer: Box::new(PlainBuffer { planes: (0..planes).map(plane).collect() }),
+    };
+    masks.paint(&mut reference)?;
+    Ok(reference)
+}
+
+/// A sample of a plane; `x` and `y` in samples of that plane.
+fn sample(frame: &Frame, component: usize, x: u32, y: u32) -> u16 {
+    let c = &frame.layout.components[component];
+    let at = y as usize * frame.buffer.stride(c.plane) + c.offset + x as usize * c.step;
+    let plane = frame.buffer.plane(c.plane);
+    let value = if c.depth + c.shift > 8 { u16::from_le_bytes([plane[at], plane[at + 1]]) } else { plane[at].into() };
+    (value >> c.shift) & c.max_value()
+}
+
+fn moment(picture: &Picture, frame: FrameIndex, time_secs: f64, label: String, regions: &[&Region]) -> Result<Moment> {
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    photo::encode_thumbnail(picture, THUMBNAIL_SIDE, THUMBNAIL_QUALITY, &mut jpeg)?;
+    let regions = regions.iter().filter(|r| r.decision.is_redact()).map(|r| r.id.clone()).collect();
+    Ok(Moment { frame, time_secs, label, regions, jpeg: jpeg.into_inner() })
+}
+
+fn summary(plan: &RedactionPlan, orders: &VerifyOrders, outcome: &Outcome) -> Summary {
+    let header = &plan.header;
+    let last = plan.regions.iter().flat_map(|r| &r.keyframes).map(|k| k.pts).max().unwrap_or(0);
+    let mut findings: Vec<Finding> = outcome.findings.iter().chain(&header.review).cloned().collect();
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    let estimate = header.frames.count as f64 / header.source.frame_rate.max(1.0);
+    Summary {
+        output: orders.title.clone(),
+        plan: format!("{}.plan.json", orders.title),
+        frames: header.frames.count,
+        duration_secs: if is_clip(plan) { estimate.max(header.source.time_base.secs(last)) } else { 0.0 },
+        regions: super::run::count_regions(&plan.regions),
+        verify: outcome.verify.clone(),
+        findings,
+    }
+}

@@ -1,0 +1,89 @@
+//! A worker process from the inside: reads its orders, does the steps, tells its outcome.
+
+use std::fs::File;
+use std::io::{Write, stdout};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
+
+use super::worker::{Event, Job, Outcome, Step};
+use super::{analyze, render, verify};
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::types::progress::{Continue, Observer, Phase};
+
+/// Least time between two progress lines of a phase.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs the job in the file `orders` on the source at standard input.
+///
+/// # Errors
+/// Only when not even the outcome could be told; an error of the job itself is told as [`Event::Failed`].
+pub fn main(orders: &Path) -> Result<()> {
+    // A supervisor that is killed must not leave workers behind.
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|e| broken("cannot watch the supervisor").because(e))?;
+    let event = match prepare(orders).and_then(|(job, source)| run(&job, &source)) {
+        Ok(outcome) => Event::Done(outcome),
+        Err(error) => Event::Failed((&error).into()),
+    };
+    tell(&event).map_err(|e| broken("the outcome can't be told").because(e))
+}
+
+fn broken(message: &str) -> Error {
+    Error::new(Stage::Worker, ErrorKind::Internal, message)
+}
+
+fn tell(event: &Event) -> std::io::Result<()> {
+    let mut out = stdout().lock();
+    writeln!(out, "{}", serde_json::to_string(event)?)?;
+    out.flush()
+}
+
+fn prepare(orders: &Path) -> Result<(Job, File)> {
+    let bytes = std::fs::read(orders).map_err(|e| broken("the orders can't be read").because(e))?;
+    let job: Job = serde_json::from_slice(&bytes).map_err(|e| broken("the orders can't be understood").because(e))?;
+    let memory = Rlimit { current: Some(job.settings.limits.memory_bytes), ..getrlimit(Resource::Data) };
+    setrlimit(Resource::Data, memory).map_err(|e| broken("the memory limit can't be set").because(e))?;
+    let source = std::io::stdin().as_fd().try_clone_to_owned().map_err(|e| broken("there is no source").because(e))?;
+    Ok((job, File::from(source)))
+}
+
+fn run(job: &Job, source: &File) -> Result<Outcome> {
+    let observer = Teller { told: Mutex::new(None) };
+    let mut outcome = Outcome::default();
+    for step in &job.steps {
+        let done = match step {
+            Step::Analyze { plan } => analyze::analyze(source, job, plan, &observer)?,
+            Step::Render { plan, staged, digest } => render::render(source, job, plan, staged, digest, &observer)?,
+            Step::Verify(orders) => verify::verify(job, orders, &observer)?,
+        };
+        outcome.frames = done.frames;
+        outcome.findings.extend(done.findings);
+        outcome.additions.extend(done.additions);
+        outcome.verify = done.verify.or(outcome.verify);
+    }
+    Ok(outcome)
+}
+
+/// Tells progress to the supervisor, not more often than anyone looks.
+struct Teller {
+    told: Mutex<Option<(Phase, Instant)>>,
+}
+
+impl Observer for Teller {
+    fn progress(&self, phase: Phase, step: u64, total: Option<u64>) -> Continue {
+        let mut told = self.told.lock().unwrap_or_else(|e| e.into_inner());
+        let due = told.is_none_or(|(last, at)| last != phase || at.elapsed() >= TELL_EVERY);
+        if due {
+            *told = Some((phase, Instant::now()));
+            // Nobody listens any more: the supervisor is gone.
+            if tell(&Event::Progress { phase, step, total }).is_err() {
+                return Continue::Cancel;
+            }
+        }
+        Continue::Yes
+    }
+}

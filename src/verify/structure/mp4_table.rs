@@ -4,8 +4,8 @@ use super::bytes::Cursor;
 use super::{damaged, over_limit};
 use crate::error::Result;
 
-/// Samples of one track at most; more than two weeks of 48 kHz AAC.
-const MAX_SAMPLES: u64 = 64 << 20;
+/// Samples of one size in a track at most: here a few bytes of file can ask for much memory.
+const MAX_SAMPLES: u64 = 4 << 20;
 
 /// One sample table as read, in decoding order.
 #[derive(Default)]

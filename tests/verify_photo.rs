@@ -220,23 +220,21 @@ fn tiff_residue_is_found() {
     let word = |at: usize| u32::from_le_bytes(data[at..at + 4].try_into().unwrap()) as usize;
     let directory = word(4);
     let count = usize::from(u16::from_le_bytes([data[directory], data[directory + 1]]));
-    // Turn one harmless tag into another: its place in the order stays.
-    for (from, to, rule) in [
-        (284u16, 285u16, Rule::Metadata),
-        (284, 305, Rule::Metadata),
-        (284, 330, Rule::Residue),
-        (339, 34665, Rule::Metadata),
-    ] {
+    // The last tag becomes another, larger one: the order stays.
+    let last = directory + 2 + (count - 1) * 12;
+    for (tag, rule) in
+        [(700u16, Rule::Metadata), (34665, Rule::Metadata), (34853, Rule::Metadata), (50000, Rule::Residue)]
+    {
         let mut bad = data.clone();
-        let entries = (0..count).map(|i| directory + 2 + i * 12);
-        let Some(at) = entries.clone().find(|at| data[*at..at + 2] == from.to_le_bytes()) else {
-            let last = entries.last().unwrap();
-            bad[last..last + 2].copy_from_slice(&to.to_le_bytes());
-            expect_rule(&format!("tag {to}"), &bad, rule);
-            continue;
-        };
-        bad[at..at + 2].copy_from_slice(&to.to_le_bytes());
-        expect_rule(&format!("tag {to}"), &bad, rule);
+        bad[last..last + 2].copy_from_slice(&tag.to_le_bytes());
+        expect_rule(&format!("tag {tag}"), &bad, rule);
+    }
+    // Resolution unit (296): neighbours of its number say who made the picture and when.
+    let unit = (0..count).map(|i| directory + 2 + i * 12).find(|at| data[*at..at + 2] == 296u16.to_le_bytes()).unwrap();
+    for (tag, rule) in [(305u16, Rule::Metadata), (306, Rule::Metadata), (315, Rule::Metadata), (330, Rule::Residue)] {
+        let mut bad = data.clone();
+        bad[unit..unit + 2].copy_from_slice(&tag.to_le_bytes());
+        expect_rule(&format!("tag {tag}"), &bad, rule);
     }
     let mut pages = data.clone();
     pages[directory + 2 + count * 12] = 8;

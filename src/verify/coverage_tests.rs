@@ -107,6 +107,15 @@ fn tolerance_grows_with_the_rate_factor_and_stays_above_what_was_measured() {
     }
 }
 
+#[test]
+fn mask_tolerance_is_above_what_was_measured() {
+    for (crf, worst) in [(18.0, 10), (28.0, 33), (40.0, 49)] {
+        let t = mask_tolerance(crf, 8);
+        assert!(t > worst && t <= 2 * worst, "{crf}: {t}");
+        assert_eq!(mask_tolerance(crf, 10), t * 4);
+    }
+}
+
 /// Findings of a run in which frame `i` shows the picture of `shown(i)`.
 fn order_findings(shown: impl Fn(u32) -> u32, speed: u32) -> usize {
     let mut check = OrderCheck::default();
@@ -187,9 +196,8 @@ proptest! {
     #[test]
     fn shrinking_is_erosion(bits in proptest::collection::vec(any::<bool>(), 12 * 9), wide in 0u32..3) {
         let size = Size::new(12, 9);
-        let mut on: Vec<bool> = bits;
-        // Make larger patches likely.
-        for i in 0..on.len() { if i % 5 != 0 { on[i] = true; } }
+        // Larger patches are likely.
+        let on: Vec<bool> = bits.iter().enumerate().map(|(i, b)| *b || i % 5 != 0).collect();
         let at = |on: &[bool], x: u32, y: u32| on[(y * 12 + x) as usize];
         let mut spans = Vec::new();
         for y in 0..9 {

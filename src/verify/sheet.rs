@@ -111,7 +111,7 @@ fn put_facts(page: &mut String, summary: &Summary) {
         fact("Frames searched again", &v.frames_searched.to_string());
         fact("Hits there: output / source", &format!("{} / {}", v.hits_output, v.hits_source));
     }
-    page.push_str("</dl>\n<p class=\"note\">All pictures come from the redacted file. Look at each of them: what a detector missed, only you can see.</p>\n");
+    page.push_str("</dl>\n<p class=\"lead\">All pictures come from the redacted file. Look at each of them: what a detector missed, only you can see.</p>\n");
 }
 
 fn severity_name(severity: Severity) -> &'static str {
@@ -230,7 +230,7 @@ h2{font-size:16px;margin:26px 0 10px}
 dl{display:flex;flex-wrap:wrap;gap:8px 26px;margin:0}
 dt{color:var(--soft);font-size:12px}
 dd{margin:0;font-variant-numeric:tabular-nums}
-.note{color:var(--soft);max-width:70ch}
+.lead{color:var(--soft);max-width:70ch}
 a{color:var(--link)}
 code,pre,.time{font-family:ui-monospace,monospace;font-size:12.5px}
 .time{color:var(--soft)}

@@ -163,7 +163,7 @@ mod tests {
             let mut bad = data.clone();
             bad[i] ^= 1;
             assert!(all(&bad).is_err(), "flip at {i}");
-            let whole_records = i >= HEAD_BYTES && (i - HEAD_BYTES) % record == 0;
+            let whole_records = i >= HEAD_BYTES && (i - HEAD_BYTES).is_multiple_of(record);
             assert_eq!(all(&data[..i]).is_ok(), whole_records, "cut at {i}");
         }
     }

@@ -194,8 +194,9 @@ fn collect<'a>(data: &'a [u8], inside: &'static str, out: &mut TrackBoxes<'a>, f
                     found.residue("a track has two chunk offset tables");
                 }
             }
-            // Which samples depend on others and how far decoding has to roll in: numbers only.
-            ("an stbl box", b"sdtp" | b"sgpd" | b"sbgp") => {}
+            ("an stbl box", b"sdtp") => once(&mut out.tables.sdtp, &b, found),
+            ("an stbl box", b"sgpd") => once(&mut out.tables.groups, &b, found),
+            ("an stbl box", b"sbgp") => once(&mut out.tables.group_members, &b, found),
             (_, b"udta" | b"meta") => found.metadata(format!("box {} with tags in a track", fourcc(b.kind))),
             (_, other) => found.residue(format!("box {} in {inside}", fourcc(other))),
         }

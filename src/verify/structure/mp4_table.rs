@@ -4,8 +4,8 @@ use super::bytes::Cursor;
 use super::{damaged, over_limit};
 use crate::error::Result;
 
-/// Samples of one track at most; more than two weeks of 48 kHz AAC.
-const MAX_SAMPLES: u64 = 64 << 20;
+/// Samples of one size in a track at most: here a few bytes of file can ask for much memory.
+const MAX_SAMPLES: u64 = 4 << 20;
 
 /// One sample table as read, in decoding order.
 #[derive(Default)]
@@ -17,6 +17,10 @@ pub(super) struct RawTables<'a> {
     /// Chunk offsets, and whether they have 64 bits.
     pub chunks: Option<(&'a [u8], bool)>,
     pub stss: Option<&'a [u8]>,
+    pub sdtp: Option<&'a [u8]>,
+    /// Sample groups: descriptions and which samples belong to them.
+    pub groups: Option<&'a [u8]>,
+    pub group_members: Option<&'a [u8]>,
 }
 
 /// All samples of one track, in decoding order.
@@ -45,6 +49,7 @@ impl Samples {
         let (times, last_delta) = read_times(&need(raw.stts, "stts")?, raw.ctts, sizes.len())?;
         let (table, long) = raw.chunks.ok_or_else(|| damaged("a track has no chunk offset table"))?;
         let (offsets, chunks) = read_places(&need(raw.stsc, "stsc")?, table, long, &sizes)?;
+        check_side_tables(raw, sizes.len())?;
         let sync = raw.stss.map(|t| read_sync(t, sizes.len())).transpose()?;
         Ok(Samples { sizes, offsets, times, last_delta, chunks, sync })
     }
@@ -166,6 +171,36 @@ fn read_places(stsc: &[u8], stco: &[u8], long: bool, sizes: &[u32]) -> Result<Pl
         return Err(damaged("the chunks hold fewer samples than there are"));
     }
     Ok((offsets, chunks))
+}
+
+/// Tables that only hint at decoding: they must be as long as their purpose needs.
+fn check_side_tables(raw: &RawTables<'_>, samples: usize) -> Result<()> {
+    if raw.sdtp.is_some_and(|t| t.len() != samples + 4) {
+        return Err(damaged("the sdtp table does not have a byte for each sample"));
+    }
+    // How far decoding rolls in (`roll`, `prol`): one description of two bytes.
+    let rolls = |kind: &[u8]| matches!(kind, b"roll" | b"prol");
+    if let Some(t) = raw.groups {
+        let mut c = Cursor::new(t, "a sample group description");
+        if c.u32()? != 1 << 24 || !rolls(c.take(4)?) || c.u32()? != 2 || c.u32()? != 1 || c.len() != 2 {
+            return Err(damaged("a sample group is not one that withhold writes"));
+        }
+    }
+    if let Some(t) = raw.group_members {
+        let (mut c, _) = full(t, "the sbgp table")?;
+        if !rolls(c.take(4)?) {
+            return Err(damaged("a sample group is not one that withhold writes"));
+        }
+        let mut members = 0u64;
+        for _ in 0..entries(&mut c, 8, "the sbgp table")? {
+            members += u64::from(c.u32()?);
+            c.u32()?;
+        }
+        if members != samples as u64 {
+            return Err(damaged("the sbgp table does not name each sample once"));
+        }
+    }
+    Ok(())
 }
 
 fn read_sync(stss: &[u8], samples: usize) -> Result<Vec<u64>> {

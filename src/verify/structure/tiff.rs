@@ -2,8 +2,11 @@
 
 use super::bytes::{ReadAt, read_vec, size_of};
 use super::jpeg::MAX_PHOTO_BYTES;
-use super::{Expect, Findings, PhotoFacts, checked_size, damaged};
+use super::{Expect, Findings, PhotoFacts, checked_size, damaged, over_limit};
 use crate::error::Result;
+
+/// Values of one tag at most: more strips than any picture has rows.
+const MAX_VALUES: u64 = 1 << 20;
 
 /// A file in memory and its byte order.
 struct Reader<'a> {
@@ -99,6 +102,9 @@ fn read_entry(reader: &Reader<'_>, at: u64) -> Result<Entry> {
         5 | 10 | 12 => 8,
         _ => return Err(damaged(format!("TIFF tag {tag} has an unknown type"))),
     };
+    if count > MAX_VALUES {
+        return Err(over_limit(format!("TIFF tag {tag} has {count} values")));
+    }
     let len = count * width;
     let outside = if len > 4 { Some((reader.at(at + 8, 4)?, len)) } else { None };
     let data = reader.bytes(outside.map_or(at + 8, |o| o.0), len)?;

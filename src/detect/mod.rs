@@ -2,4 +2,6 @@
 
 pub mod face;
 pub mod nms;
+pub mod text;
+mod text_db;
 pub mod tiles;

@@ -81,7 +81,12 @@ fn plan() -> RedactionPlan {
         }],
     };
     let weak = Decision::Keep { reason: "weak".into() };
-    let regions = vec![region("f1", Decision::Redact), region("f2", Decision::Redact), region("f3", weak), region("r4", Decision::Redact)];
+    let regions = vec![
+        region("f1", Decision::Redact),
+        region("f2", Decision::Redact),
+        region("f3", weak),
+        region("r4", Decision::Redact),
+    ];
     RedactionPlan { header: header(&pts(50)), regions }
 }
 

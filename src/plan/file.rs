@@ -180,7 +180,8 @@ impl<R: BufRead> PlanReader<'_, R> {
             return Err(malformed(self.line, format!("kind '{}' is unknown", end.kind)));
         }
         if end.regions != found {
-            let message = format!("it counts {} regions, the plan has {found}; correct the one or the other", end.regions);
+            let message =
+                format!("it counts {} regions, the plan has {found}; correct the one or the other", end.regions);
             return Err(malformed(self.line, message));
         }
         match read_line(&mut self.input, self.line + 1)? {
@@ -259,7 +260,8 @@ fn check_header(header: &PlanHeader) -> Result<()> {
         "the time base is not positive".to_owned()
     } else if !header.damaged.iter().all(|s| is_within(*s, header)) {
         "a damaged span is empty or beyond the frame table".to_owned()
-    } else if !header.scene_cuts.is_sorted_by(|a, b| a < b) || header.scene_cuts.iter().any(|c| *c >= header.frames.count)
+    } else if !header.scene_cuts.is_sorted_by(|a, b| a < b)
+        || header.scene_cuts.iter().any(|c| *c >= header.frames.count)
     {
         "scene cuts are not ascending or beyond the frame table".to_owned()
     } else {

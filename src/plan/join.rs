@@ -96,9 +96,9 @@ fn are_neighbours(a: &Quad, b: &Quad, settings: &PolicySettings) -> bool {
     let (across, down) = (overlap(al, ar, bl, br), overlap(at, ab, bt, bb));
     let one_line = down >= 0.5 * height && -across <= settings.line_gap * height;
     let aligned = (al - bl).abs() <= height || ((al + ar) - (bl + br)).abs() / 2.0 <= height;
-    let one_block = settings.block_gap.is_some_and(|gap| {
-        aligned && -down <= gap * height && across >= 0.5 * (ar - al).min(br - bl)
-    });
+    let one_block = settings
+        .block_gap
+        .is_some_and(|gap| aligned && -down <= gap * height && across >= 0.5 * (ar - al).min(br - bl));
     one_line || one_block
 }
 
@@ -169,7 +169,12 @@ mod tests {
         };
         // Name, quads, masks after joining lines, after joining blocks too.
         let table = [
-            ("words of a line", vec![word(0.0, 0.0, 80.0, 20.0), word(90.0, 1.0, 60.0, 20.0), word(158.0, 0.0, 40.0, 19.0)], 1, 1),
+            (
+                "words of a line",
+                vec![word(0.0, 0.0, 80.0, 20.0), word(90.0, 1.0, 60.0, 20.0), word(158.0, 0.0, 40.0, 19.0)],
+                1,
+                1,
+            ),
             ("far apart", vec![word(0.0, 0.0, 80.0, 20.0), word(200.0, 0.0, 60.0, 20.0)], 2, 2),
             ("two lines of a field", vec![word(0.0, 0.0, 80.0, 20.0), word(2.0, 26.0, 90.0, 20.0)], 2, 1),
             ("heading and small print", vec![word(0.0, 0.0, 200.0, 60.0), word(0.0, 66.0, 200.0, 14.0)], 2, 2),

@@ -155,7 +155,8 @@ pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> 
             notes: Vec::new(),
         };
         if !accepted {
-            let reason = format!("weak: best score {best:.2}, found in {count} frame{}", if count == 1 { "" } else { "s" });
+            let reason =
+                format!("weak: best score {best:.2}, found in {count} frame{}", if count == 1 { "" } else { "s" });
             mask.notes.push(note(Rule::WeakTrack, &mask, mask.start, format!("not masked, {reason}"), 1.0 - best));
             mask.decision = Decision::Keep { reason };
             masks.push(mask);
@@ -203,8 +204,7 @@ fn lose(
     if track.end != TrackEdge::Lost || is_seen_elsewhere(track, all, Some(span.end)) {
         return None;
     }
-    let begin = clip.times.secs(span.end - 1);
-    let until = |f: FrameIndex| settings.lost_secs.is_none_or(|s| clip.times.secs(f) - begin <= s);
+    let until = |f: FrameIndex| settings.lost_secs.is_none_or(|s| clip.times.gap_secs(span.end - 1, f) <= s);
     let mut end = span.end;
     while end < track.scene.end && until(end) && !is_seen_elsewhere(track, all, Some(end)) {
         end += 1;
@@ -227,10 +227,9 @@ fn is_seen_elsewhere(track: &Track, all: &[Track], frame: Option<FrameIndex>) ->
 /// Lengthens the mask to both sides, growing; `lost` is the end (not in it) of a longer hold.
 fn hold(track: &Track, lost: Option<FrameIndex>, clip: &Clip, settings: &PolicySettings, mask: &mut MaskTrack) {
     let (first, last) = (track.points[0].frame, track.span().end - 1);
-    let secs = |f: FrameIndex| clip.times.secs(f);
     let mut before = Vec::new();
     for f in (track.scene.start..first).rev() {
-        let away = secs(first) - secs(f);
+        let away = clip.times.gap_secs(f, first);
         if away > settings.hold_before_secs {
             break;
         }
@@ -240,7 +239,7 @@ fn hold(track: &Track, lost: Option<FrameIndex>, clip: &Clip, settings: &PolicyS
     before.reverse();
     mask.frames.splice(0..0, before);
     for f in last + 1..track.scene.end {
-        let away = secs(f) - secs(last);
+        let away = clip.times.gap_secs(last, f);
         if away > settings.hold_after_secs && lost.is_none_or(|end| f >= end) {
             break;
         }
@@ -253,8 +252,12 @@ fn hold(track: &Track, lost: Option<FrameIndex>, clip: &Clip, settings: &PolicyS
 fn held(track: &Track, away: f64, before: bool, clip: &Clip, settings: &PolicySettings) -> MaskFrame {
     let points = &track.points;
     let near = points.len().min(5) - 1;
-    let (edge, inner) = if before { (&points[0], &points[near]) } else { (&points[points.len() - 1], &points[points.len() - 1 - near]) };
-    let gap = (clip.times.secs(edge.frame) - clip.times.secs(inner.frame)).abs();
+    let (edge, inner) = if before {
+        (&points[0], &points[near])
+    } else {
+        (&points[points.len() - 1], &points[points.len() - 1 - near])
+    };
+    let gap = clip.times.gap_secs(inner.frame, edge.frame).abs();
     let (a, b) = (edge.quad.center(), inner.quad.center());
     let rate = if gap > 0.0 { (away / gap) as f32 } else { 0.0 };
     // Never further than its own size: beyond, the motion is a guess.
@@ -273,8 +276,7 @@ fn held(track: &Track, away: f64, before: bool, clip: &Clip, settings: &PolicySe
 /// The whole picture, from the end of the ordinary hold on to `end`.
 fn blank(track: &Track, end: FrameIndex, clip: &Clip, settings: &PolicySettings) -> Option<MaskTrack> {
     let last = track.span().end - 1;
-    let from = clip.times.secs(last) + settings.hold_after_secs;
-    let start = (last + 1..end).find(|&f| clip.times.secs(f) > from)?;
+    let start = (last + 1..end).find(|&f| clip.times.gap_secs(last, f) > settings.hold_after_secs)?;
     let quad = Quad::from(Rect::new(0.0, 0.0, clip.display.width as f32, clip.display.height as f32));
     let frame = MaskFrame { quad, origin: Origin::Extended, score: 0.0 };
     let frames = vec![frame; (end - start) as usize];

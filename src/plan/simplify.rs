@@ -133,9 +133,8 @@ mod tests {
 
     #[test]
     fn even_motion_needs_two_keyframes() {
-        let quads: Vec<Quad> = (0..100)
-            .map(|k| Quad::rotated_rect(Point::new(100.0 + 3.0 * k as f32, 200.0), 60.0, 80.0, 0.3))
-            .collect();
+        let quads: Vec<Quad> =
+            (0..100).map(|k| Quad::rotated_rect(Point::new(100.0 + 3.0 * k as f32, 200.0), 60.0, 80.0, 0.3)).collect();
         for shape in [Shape::Quad, Shape::Ellipse] {
             assert_eq!(simplify(&quads, &[], shape, Slack::default()).len(), 2);
         }

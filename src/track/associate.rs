@@ -47,11 +47,7 @@ impl Default for AssociationSettings {
 }
 
 /// For each detection the index of the track that it continues.
-pub fn associate(
-    tracks: &[Expected],
-    detections: &[Detection],
-    settings: &AssociationSettings,
-) -> Vec<Option<usize>> {
+pub fn associate(tracks: &[Expected], detections: &[Detection], settings: &AssociationSettings) -> Vec<Option<usize>> {
     let mut chosen = vec![None; detections.len()];
     let mut taken = vec![false; tracks.len()];
     for stage in 0..2 {

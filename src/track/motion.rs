@@ -44,12 +44,7 @@ impl Similarity {
     /// First `self`, then `next`.
     pub fn then(&self, next: &Similarity) -> Similarity {
         let t = next.apply(Point::new(self.tx, self.ty));
-        Similarity {
-            a: next.a * self.a - next.b * self.b,
-            b: next.b * self.a + next.a * self.b,
-            tx: t.x,
-            ty: t.y,
-        }
+        Similarity { a: next.a * self.a - next.b * self.b, b: next.b * self.a + next.a * self.b, tx: t.x, ty: t.y }
     }
 }
 
@@ -68,7 +63,8 @@ impl GlobalMotion {
     /// Longest way that a corner of a picture of `width` x `height` goes, as a share of its diagonal: for the analysis
     /// schedule.
     pub fn magnitude(&self, width: f32, height: f32) -> f32 {
-        let corners = [Point::new(0.0, 0.0), Point::new(width, 0.0), Point::new(width, height), Point::new(0.0, height)];
+        let corners =
+            [Point::new(0.0, 0.0), Point::new(width, 0.0), Point::new(width, height), Point::new(0.0, height)];
         let longest = corners.iter().map(|p| self.transform.apply(*p).distance(*p)).fold(0.0, f32::max);
         longest / width.hypot(height).max(1.0)
     }
@@ -234,8 +230,7 @@ fn fit_similarity(vectors: &[(Point, Point)]) -> Option<(Similarity, f32)> {
         v.sort_by(f32::total_cmp);
         v[v.len() / 2]
     };
-    let mut fit =
-        Similarity { tx: median(&|v| v.1.x - v.0.x), ty: median(&|v| v.1.y - v.0.y), ..Similarity::IDENTITY };
+    let mut fit = Similarity { tx: median(&|v| v.1.x - v.0.x), ty: median(&|v| v.1.y - v.0.y), ..Similarity::IDENTITY };
     for scale in [6.0f32, 4.0, 2.5, 1.5, 1.0, 1.0] {
         let weight = |v: &(Point, Point)| {
             let r = fit.apply(v.0).distance(v.1) / scale;

@@ -155,7 +155,9 @@ impl SceneCutDetector {
             return true;
         };
         let difference = now.difference(&previous);
-        let cut = self.is_jump(difference) && now.structure(&previous) < self.settings.same_structure && !self.comes_back(&now);
+        let cut = self.is_jump(difference)
+            && now.structure(&previous) < self.settings.same_structure
+            && !self.comes_back(&now);
         if let Some((_, age)) = &mut self.before_cut {
             *age += 1;
         }
@@ -183,9 +185,9 @@ impl SceneCutDetector {
 
     /// Whether the picture is that of before the last cut: then the cut was a flash, and this is no second one.
     fn comes_back(&self, now: &Signature) -> bool {
-        self.before_cut
-            .as_ref()
-            .is_some_and(|(old, _)| now.difference(old) < self.settings.floor || now.structure(old) >= self.settings.same_structure)
+        self.before_cut.as_ref().is_some_and(|(old, _)| {
+            now.difference(old) < self.settings.floor || now.structure(old) >= self.settings.same_structure
+        })
     }
 }
 
@@ -218,13 +220,30 @@ mod tests {
             ("still", |k| picture(1, Camera::default(), 1.0, 0.0, 0.0, k as u32), &[]),
             ("noise", |k| picture(1, Camera::default(), 1.0, 0.0, 40.0, k as u32), &[]),
             ("pan", |k| picture(1, Camera { x: 30.0 * k as f32, ..Camera::default() }, 1.0, 0.0, 4.0, k as u32), &[]),
-            ("zoom", |k| picture(1, Camera { zoom: 1.0 + 0.03 * k as f32, ..Camera::default() }, 1.0, 0.0, 0.0, 0), &[]),
+            (
+                "zoom",
+                |k| picture(1, Camera { zoom: 1.0 + 0.03 * k as f32, ..Camera::default() }, 1.0, 0.0, 0.0, 0),
+                &[],
+            ),
             ("fade in", |k| picture(1, Camera::default(), ((k + 1) as f32 / 12.0).min(1.0), 0.0, 3.0, k as u32), &[]),
             ("flash", |k| picture(1, Camera::default(), 1.0, if k == 9 { 70.0 } else { 0.0 }, 3.0, k as u32), &[]),
-            ("cuts", |k| picture(1 + (k / 8) as u32 * 10, Camera::default(), 1.0, (k / 8) as f32 * 30.0, 6.0, k as u32), &[8, 16]),
+            (
+                "cuts",
+                |k| picture(1 + (k / 8) as u32 * 10, Camera::default(), 1.0, (k / 8) as f32 * 30.0, 6.0, k as u32),
+                &[8, 16],
+            ),
             (
                 "cut while panning",
-                |k| picture(if k < 10 { 1 } else { 50 }, Camera { x: 25.0 * k as f32, ..Camera::default() }, if k < 10 { 1.0 } else { 0.6 }, 0.0, 4.0, k as u32),
+                |k| {
+                    picture(
+                        if k < 10 { 1 } else { 50 },
+                        Camera { x: 25.0 * k as f32, ..Camera::default() },
+                        if k < 10 { 1.0 } else { 0.6 },
+                        0.0,
+                        4.0,
+                        k as u32,
+                    )
+                },
                 &[10],
             ),
         ];

@@ -26,9 +26,8 @@ impl Quad {
     /// Whether all corners of `inner` lie inside or on the edge of this convex quad.
     pub fn contains_quad(&self, inner: &Quad) -> bool {
         let c = &self.corners;
-        let all = |sign: f64| {
-            (0..4).all(|i| inner.corners.iter().all(|p| sign * side(c[i], c[(i + 1) % 4], *p) >= 0.0))
-        };
+        let all =
+            |sign: f64| (0..4).all(|i| inner.corners.iter().all(|p| sign * side(c[i], c[(i + 1) % 4], *p) >= 0.0));
         all(1.0) || all(-1.0)
     }
 

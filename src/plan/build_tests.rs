@@ -48,7 +48,8 @@ fn kept_rectangles_spare_what_lies_in_them_for_their_time() {
     let scene = FrameSpan::new(0, 100);
     let logo = track(Class::Text, 0, &vec![upright(100.0, 600.0, 200.0, 30.0); 100], 0.9, scene);
     // Keep, what becomes of the logo: spans and whether they are masked.
-    let table: [(&str, &[(u64, u64, bool)]); 5] = [
+    type Pieces = &'static [(u64, u64, bool)];
+    let table: [(&str, Pieces); 5] = [
         ("80,580,240,70=ours", &[(0, 100, false)]),
         ("80,580,240,70@1-2=ours", &[(0, 25, true), (25, 50, false), (50, 100, true)]),
         ("80,580,110,70=half of it", &[(0, 100, true)]),

@@ -191,9 +191,10 @@ fn lose(
     mask: &mut MaskTrack,
 ) -> Option<FrameIndex> {
     let span = track.span();
-    let detections = track.detected().count();
+    let (best, detections) = evidence(track);
     // Only what was surely there can get lost; text does not turn away.
-    let established = track.class == Class::Face && detections >= settings.acceptance.min_detections;
+    let sure = detections >= settings.acceptance.min_detections || best >= settings.review_score;
+    let established = track.class == Class::Face && sure;
     if !established {
         return None;
     }
@@ -213,14 +214,18 @@ fn lose(
     Some(end)
 }
 
-/// Whether another track of the class has a place at `frame` near where this one begins or ends.
+/// Whether another track of the class takes over at `frame`, near where this one begins or ends. A neighbour that is
+/// there at the same time as this one is somebody else.
 fn is_seen_elsewhere(track: &Track, all: &[Track], frame: Option<FrameIndex>) -> bool {
     let Some(frame) = frame else { return false };
     let Some((first, last)) = track.points.first().zip(track.points.last()) else { return false };
-    let near = if frame < first.frame { first.quad } else { last.quad };
-    let area = near.grown(Margins::even(0.5));
+    let near = if frame < first.frame { first } else { last };
+    let area = near.quad.grown(Margins::even(0.5));
     all.iter().any(|t| {
-        t.class == track.class && !std::ptr::eq(t, track) && t.at(frame).is_some_and(|p| area.contains(p.quad.center()))
+        t.class == track.class
+            && !std::ptr::eq(t, track)
+            && t.at(frame).is_some_and(|p| area.contains(p.quad.center()))
+            && t.at(near.frame).is_none_or(|p| p.quad.iou(&near.quad) > 0.3)
     })
 }
 

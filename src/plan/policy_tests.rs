@@ -80,11 +80,14 @@ fn lost_tracks_are_held_or_blanked_until_found_or_cut() {
     let lost = track(Class::Face, 0, &[quad; 10], 0.9, scene);
     let again = track(Class::Face, 40, &[quad; 10], 0.9, scene);
     let forever = PolicySettings { lost_secs: None, ..PolicySettings::default() };
+    // Close by, but there all the time: somebody else.
+    let neighbour = track(Class::Face, 0, &[upright(650.0, 330.0, 60.0, 80.0); 120], 0.9, scene);
     let exit = Track { end: TrackEdge::Exit, ..lost.clone() };
     let text = Track { class: Class::Text, ..lost.clone() };
     // Name, tracks, settings, end of the first mask.
     let table = [
         ("until the cut", vec![lost.clone()], forever, 120),
+        ("beside a neighbour", vec![lost.clone(), neighbour], forever, 120),
         ("until found again", vec![lost.clone(), again], forever, 40),
         ("two seconds", vec![lost.clone()], PolicySettings::default(), 60),
         ("left the picture", vec![exit], forever, 22),

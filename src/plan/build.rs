@@ -68,11 +68,13 @@ impl RegionBuilder {
 
     /// Gives the ids (class letter and number, by first frame, then by place) and sorts the review list.
     pub fn finish(mut self) -> Built {
-        let place = |r: &Region| r.keyframes.first().map_or((0.0, 0.0), |k| (k.quad.center().y, k.quad.center().x));
+        // Whole pixels: rows are rows though rounding moves them a little.
+        let place =
+            |r: &Region| r.keyframes.first().map_or((0, 0), |k| (k.quad.center().y as i64, k.quad.center().x as i64));
         self.drafts.sort_by(|a, b| {
             let (p, q) = (place(&a.region), place(&b.region));
             let when = |r: &Region| (r.span.start, r.class, r.span.end);
-            when(&a.region).cmp(&when(&b.region)).then(p.0.total_cmp(&q.0)).then(p.1.total_cmp(&q.1))
+            when(&a.region).cmp(&when(&b.region)).then(p.cmp(&q))
         });
         let mut counts: BTreeMap<Class, u64> = BTreeMap::new();
         let mut regions = Vec::with_capacity(self.drafts.len());

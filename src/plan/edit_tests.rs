@@ -10,7 +10,8 @@ use crate::types::track::Origin;
 fn regions_are_read() {
     let plain = |x, y, w, h| Ok((Rect::new(x, y, w, h), None));
     let timed = |a, b| Ok((Rect::new(1.0, 2.0, 3.0, 4.0), Some((a, b))));
-    let table: [(&str, Result<(Rect, Option<(f64, f64)>), ()>); 22] = [
+    type Read = Result<(Rect, Option<(f64, f64)>), ()>;
+    let table: [(&str, Read); 22] = [
         ("1,2,3,4", plain(1.0, 2.0, 3.0, 4.0)),
         (" 10.5, -2, 30 ,40", plain(10.5, -2.0, 30.0, 40.0)),
         ("1,2,3,4@0-1.5", timed(0.0, 1.5)),

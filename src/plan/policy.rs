@@ -195,9 +195,10 @@ fn lose(
     mask: &mut MaskTrack,
 ) -> Option<FrameIndex> {
     let span = track.span();
-    let detections = track.detected().count();
+    let (best, detections) = evidence(track);
     // Only what was surely there can get lost; text does not turn away.
-    let established = track.class == Class::Face && detections >= settings.acceptance.min_detections;
+    let sure = detections >= settings.acceptance.min_detections || best >= settings.review_score;
+    let established = track.class == Class::Face && sure;
     if !established {
         return None;
     }
@@ -208,8 +209,7 @@ fn lose(
     if track.end != TrackEdge::Lost || is_seen_elsewhere(track, all, Some(span.end)) {
         return None;
     }
-    let begin = clip.times.secs(span.end - 1);
-    let until = |f: FrameIndex| settings.lost_secs.is_none_or(|s| clip.times.secs(f) - begin <= s);
+    let until = |f: FrameIndex| settings.lost_secs.is_none_or(|s| clip.times.gap_secs(span.end - 1, f) <= s);
     let mut end = span.end;
     while end < track.scene.end && until(end) && !is_seen_elsewhere(track, all, Some(end)) {
         end += 1;
@@ -218,24 +218,27 @@ fn lose(
     Some(end)
 }
 
-/// Whether another track of the class has a place at `frame` near where this one begins or ends.
+/// Whether another track of the class takes over at `frame`, near where this one begins or ends. A neighbour that is
+/// there at the same time as this one is somebody else.
 fn is_seen_elsewhere(track: &Track, all: &[Track], frame: Option<FrameIndex>) -> bool {
     let Some(frame) = frame else { return false };
     let Some((first, last)) = track.points.first().zip(track.points.last()) else { return false };
-    let near = if frame < first.frame { first.quad } else { last.quad };
-    let area = near.grown(Margins::even(0.5));
+    let near = if frame < first.frame { first } else { last };
+    let area = near.quad.grown(Margins::even(0.5));
     all.iter().any(|t| {
-        t.class == track.class && !std::ptr::eq(t, track) && t.at(frame).is_some_and(|p| area.contains(p.quad.center()))
+        t.class == track.class
+            && !std::ptr::eq(t, track)
+            && t.at(frame).is_some_and(|p| area.contains(p.quad.center()))
+            && t.at(near.frame).is_none_or(|p| p.quad.iou(&near.quad) > 0.3)
     })
 }
 
 /// Lengthens the mask to both sides, growing; `lost` is the end (not in it) of a longer hold.
 fn hold(track: &Track, lost: Option<FrameIndex>, clip: &Clip, settings: &PolicySettings, mask: &mut MaskTrack) {
     let (first, last) = (track.points[0].frame, track.span().end - 1);
-    let secs = |f: FrameIndex| clip.times.secs(f);
     let mut before = Vec::new();
     for f in (track.scene.start..first).rev() {
-        let away = secs(first) - secs(f);
+        let away = clip.times.gap_secs(f, first);
         if away > settings.hold_before_secs {
             break;
         }
@@ -245,7 +248,7 @@ fn hold(track: &Track, lost: Option<FrameIndex>, clip: &Clip, settings: &PolicyS
     before.reverse();
     mask.frames.splice(0..0, before);
     for f in last + 1..track.scene.end {
-        let away = secs(f) - secs(last);
+        let away = clip.times.gap_secs(last, f);
         if away > settings.hold_after_secs && lost.is_none_or(|end| f >= end) {
             break;
         }
@@ -263,7 +266,7 @@ fn held(track: &Track, away: f64, before: bool, clip: &Clip, settings: &PolicySe
     } else {
         (&points[points.len() - 1], &points[points.len() - 1 - near])
     };
-    let gap = (clip.times.secs(edge.frame) - clip.times.secs(inner.frame)).abs();
+    let gap = clip.times.gap_secs(inner.frame, edge.frame).abs();
     let (a, b) = (edge.quad.center(), inner.quad.center());
     let rate = if gap > 0.0 { (away / gap) as f32 } else { 0.0 };
     // Never further than its own size: beyond, the motion is a guess.
@@ -282,8 +285,7 @@ fn held(track: &Track, away: f64, before: bool, clip: &Clip, settings: &PolicySe
 /// The whole picture, from the end of the ordinary hold on to `end`.
 fn blank(track: &Track, end: FrameIndex, clip: &Clip, settings: &PolicySettings) -> Option<MaskTrack> {
     let last = track.span().end - 1;
-    let from = clip.times.secs(last) + settings.hold_after_secs;
-    let start = (last + 1..end).find(|&f| clip.times.secs(f) > from)?;
+    let start = (last + 1..end).find(|&f| clip.times.gap_secs(last, f) > settings.hold_after_secs)?;
     let quad = Quad::from(Rect::new(0.0, 0.0, clip.display.width as f32, clip.display.height as f32));
     let frame = MaskFrame { quad, origin: Origin::Extended, score: 0.0 };
     let frames = vec![frame; (end - start) as usize];

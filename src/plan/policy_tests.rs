@@ -1,1 +1,106 @@
+use super::*;
+use crate::plan::testing::{DISPLAY, pts, times, track};
 
+fn upright(x: f32, y: f32, w: f32, h: f32) -> Quad {
+    Rect::new(x, y, w, h).into()
+}
+
+fn masks(tracks: &[Track], settings: &PolicySettings) -> Vec<MaskTrack> {
+    let pts = pts(200);
+    mask_tracks(tracks, &Clip { display: DISPLAY, times: times(&pts) }, settings)
+}
+
+#[test]
+fn margins_follow_the_object() {
+    let settings = PolicySettings::default();
+    let head = grown(Class::Face, &upright(100.0, 100.0, 100.0, 200.0), &settings);
+    let bounds = head.bounds();
+    assert!((bounds.x - 65.0).abs() < 0.1 && (bounds.y + 10.0).abs() < 0.1);
+    assert!((bounds.width - 170.0).abs() < 0.1 && (bounds.height - 380.0).abs() < 0.1);
+    // Lying on its side, the forehead points to the right.
+    let lying = Quad::rotated_rect(Point::new(500.0, 300.0), 100.0, 200.0, std::f32::consts::FRAC_PI_2);
+    let bounds = grown(Class::Face, &lying, &settings).bounds();
+    assert!((bounds.x + bounds.width - 710.0).abs() < 0.5, "{bounds:?}");
+    assert!((bounds.x - 330.0).abs() < 0.5, "{bounds:?}");
+    let line = grown(Class::Text, &upright(100.0, 100.0, 300.0, 20.0), &settings).bounds();
+    assert!((line.x - 96.0).abs() < 0.1 && (line.height - 28.0).abs() < 0.1);
+    assert!((grown(Class::Text, &upright(0.0, 0.0, 30.0, 4.0), &settings).height() - 8.0).abs() < 0.1);
+    assert_eq!(grown(Class::Region, &upright(1.0, 2.0, 3.0, 4.0), &settings), upright(1.0, 2.0, 3.0, 4.0));
+}
+
+#[test]
+fn weak_tracks_stay_in_the_plan_as_kept() {
+    let scene = FrameSpan::new(0, 200);
+    let quad = upright(600.0, 300.0, 60.0, 80.0);
+    // Score, frames, masked.
+    for (score, frames, masked) in [(0.9, 1, true), (0.4, 1, true), (0.39, 1, false), (0.2, 2, false), (0.2, 3, true)] {
+        let masks = masks(&[track(Class::Face, 50, &vec![quad; frames], score, scene)], &PolicySettings::default());
+        assert_eq!(masks[0].decision.is_redact(), masked, "{score} in {frames} frames");
+        assert_eq!(masks.len(), 1);
+        assert!(score > 0.6 || masks[0].notes.iter().any(|n| n.rule == Rule::WeakTrack), "{score} in {frames} frames");
+    }
+}
+
+#[test]
+fn holds_grow_and_stay_in_the_scene() {
+    let quad = upright(600.0, 300.0, 60.0, 80.0);
+    let settings = PolicySettings { lost_secs: Some(0.0), ..PolicySettings::default() };
+    // Track, scene, span of the mask; 0.5 s are 12 frames.
+    for (at, scene, span) in [
+        (100, FrameSpan::new(0, 200), FrameSpan::new(88, 122)),
+        (5, FrameSpan::new(0, 200), FrameSpan::new(0, 27)),
+        (100, FrameSpan::new(96, 113), FrameSpan::new(96, 113)),
+    ] {
+        let masks = masks(&[track(Class::Face, at, &[quad; 10], 0.9, scene)], &settings);
+        assert_eq!(masks[0].span(), span);
+        for pair in masks[0].frames[(at - span.start) as usize + 9..].windows(2) {
+            assert!(pair[1].quad.inflated(0.01).contains_quad(&pair[0].quad), "a hold shrinks");
+        }
+        let (near, far) = (masks[0].at(at).unwrap(), masks[0].frames.last().unwrap());
+        assert!(far.quad.area() > near.quad.area() || span.end == at + 10);
+    }
+}
+
+#[test]
+fn a_hold_covers_where_the_object_goes() {
+    let quads: Vec<Quad> = (0..10).map(|k| upright(300.0 + 8.0 * k as f32, 300.0, 60.0, 80.0)).collect();
+    let masks = masks(&[track(Class::Face, 50, &quads, 0.9, FrameSpan::new(0, 200))], &PolicySettings::default());
+    for k in 1..=7u64 {
+        let later = upright(300.0 + 8.0 * (9 + k) as f32, 300.0, 60.0, 80.0);
+        let earlier = upright(300.0 - 8.0 * k as f32, 300.0, 60.0, 80.0);
+        assert!(masks[0].at(59 + k).unwrap().quad.contains_quad(&later));
+        assert!(masks[0].at(50 - k).unwrap().quad.contains_quad(&earlier));
+    }
+}
+
+#[test]
+fn lost_tracks_are_held_or_blanked_until_found_or_cut() {
+    let quad = upright(600.0, 300.0, 60.0, 80.0);
+    let scene = FrameSpan::new(0, 120);
+    let lost = track(Class::Face, 0, &[quad; 10], 0.9, scene);
+    let again = track(Class::Face, 40, &[quad; 10], 0.9, scene);
+    let forever = PolicySettings { lost_secs: None, ..PolicySettings::default() };
+    // Close by, but there all the time: somebody else.
+    let neighbour = track(Class::Face, 0, &[upright(650.0, 330.0, 60.0, 80.0); 120], 0.9, scene);
+    let exit = Track { end: TrackEdge::Exit, ..lost.clone() };
+    let text = Track { class: Class::Text, ..lost.clone() };
+    // Name, tracks, settings, end of the first mask.
+    let table = [
+        ("until the cut", vec![lost.clone()], forever, 120),
+        ("beside a neighbour", vec![lost.clone(), neighbour], forever, 120),
+        ("until found again", vec![lost.clone(), again], forever, 40),
+        ("two seconds", vec![lost.clone()], PolicySettings::default(), 60),
+        ("left the picture", vec![exit], forever, 22),
+        ("text", vec![text], forever, 22),
+    ];
+    for (name, tracks, settings, end) in table {
+        let held = masks(&tracks, &settings);
+        assert_eq!(held[0].span().end, end, "{name}");
+        let noted = held[0].notes.iter().any(|n| n.rule == Rule::LostTrack);
+        assert_eq!(noted, end != 22, "{name}");
+        let blanked = masks(&tracks, &PolicySettings { on_lost: OnLost::Blank, ..settings });
+        let whole = upright(0.0, 0.0, 1280.0, 720.0);
+        let blank = blanked.iter().find(|m| m.frames[0].quad == whole);
+        assert_eq!(blank.map(|b| b.span()), (end != 22).then(|| FrameSpan::new(22, end)), "{name}");
+    }
+}

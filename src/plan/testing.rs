@@ -65,5 +65,7 @@ pub fn track(class: Class, start: FrameIndex, quads: &[Quad], score: f32, scene:
         score,
     };
     let points = quads.iter().enumerate().map(point).collect();
-    Track { class, points, scene, start: TrackEdge::Lost, end: TrackEdge::Lost }
+    let edge = |at_cut: bool| if at_cut { TrackEdge::Cut } else { TrackEdge::Lost };
+    let end = start + quads.len() as u64;
+    Track { class, points, scene, start: edge(start == scene.start), end: edge(end == scene.end) }
 }

@@ -25,8 +25,8 @@ impl Default for AppearanceSettings {
     }
 }
 
-/// Context around the object that belongs to its look, as a share of each side: outlines help.
-const CONTEXT: f32 = 0.1;
+/// Share of each side that belongs to the look: what lies around a moving object changes with every frame.
+const INSIDE: f32 = 0.95;
 /// Samples along the longer side of a patch.
 const MAX_SAMPLES: usize = 24;
 const MIN_SAMPLES: usize = 6;
@@ -86,11 +86,10 @@ impl Patch {
     fn sample(luma: &Luma, pose: &Pose, columns: usize, rows: usize) -> Option<Patch> {
         let mut values = Vec::with_capacity(columns * rows);
         let (s, c) = pose.angle_rad.sin_cos();
-        let grow = 1.0 + 2.0 * CONTEXT;
         for r in 0..rows {
-            let v = ((r as f32 + 0.5) / rows as f32 * 2.0 - 1.0) * pose.half_height * grow;
+            let v = ((r as f32 + 0.5) / rows as f32 * 2.0 - 1.0) * pose.half_height * INSIDE;
             for k in 0..columns {
-                let u = ((k as f32 + 0.5) / columns as f32 * 2.0 - 1.0) * pose.half_width * grow;
+                let u = ((k as f32 + 0.5) / columns as f32 * 2.0 - 1.0) * pose.half_width * INSIDE;
                 values.push(luma.sample(Point::new(pose.center.x + u * c - v * s, pose.center.y + u * s + v * c)));
             }
         }
@@ -146,13 +145,14 @@ impl Appearance {
     /// Looks for the object around `predicted` (display space) and learns its present look; `None` when it is lost.
     pub fn follow(&mut self, luma: &Luma, predicted: &Quad, settings: &AppearanceSettings) -> Option<Followed> {
         let start = Pose::from_display(predicted, luma.display_from_luma);
-        let score = |pose: &Pose| self.recent.correlation(luma, pose);
-        let pose = descend(coarse_search(start, settings.reach, &score), &score);
-        let (anchor, recent) = (self.anchor.correlation(luma, &pose), score(&pose));
+        let recent = |pose: &Pose| self.recent.correlation(luma, pose);
+        let anchor = |pose: &Pose| self.anchor.correlation(luma, pose);
+        // The last look finds the place; both together fix it, or it would creep away frame by frame.
+        let both = |pose: &Pose| (recent(pose) + anchor(pose)) / 2.0;
+        let coarse = coarse_search(start, settings.reach, &recent);
+        let pose = descend(coarse, &both);
+        let (anchor, recent) = (anchor(&pose), recent(&pose));
         let quad = pose.to_display(luma.display_from_luma);
-        if cfg!(test) {
-            eprintln!("anchor {anchor} recent {recent} {pose:?} start {start:?}");
-        }
         let found = anchor >= settings.min_anchor
             && recent >= settings.min_recent
             && visible_share(&quad, luma.display()) >= settings.min_visible;
@@ -172,50 +172,47 @@ pub fn visible_share(quad: &Quad, (width, height): (f32, f32)) -> f32 {
 }
 
 /// Best place on a grid around the start.
-fn coarse_search(start: Pose, reach: f32, score: &impl Fn(&Pose) -> f32) -> (Pose, f32) {
+fn coarse_search(start: Pose, reach: f32, score: &impl Fn(&Pose) -> f32) -> Pose {
     let side = (start.half_width * start.half_height).sqrt() * 2.0;
     let step = (side / 12.0).clamp(1.0, 3.0);
     let steps = ((side * reach / step).ceil() as i32).clamp(2, 8);
     let mut best = (start, score(&start));
     for y in -steps..=steps {
         for x in -steps..=steps {
-            let pose = start.moved(x as f32 * step, y as f32 * step);
-            let s = score(&pose);
-            if s > best.1 {
-                best = (pose, s);
-            }
+            best = better(best, start.moved(x as f32 * step, y as f32 * step), score);
         }
     }
-    best
+    best.0
 }
 
-/// Descent with shrinking steps over place, scale and angle.
-fn descend(mut best: (Pose, f32), score: &impl Fn(&Pose) -> f32) -> Pose {
-    let side = (best.0.half_width * best.0.half_height).sqrt() * 2.0;
-    let mut step = (side / 16.0).clamp(0.5, 2.0);
+fn better(best: (Pose, f32), pose: Pose, score: &impl Fn(&Pose) -> f32) -> (Pose, f32) {
+    let s = score(&pose);
+    if s > best.1 { (pose, s) } else { best }
+}
+
+/// Descent with shrinking steps: first over the place alone, since a wrong place is easily mended by a wrong angle,
+/// then over place, scale and angle.
+fn descend(start: Pose, score: &impl Fn(&Pose) -> f32) -> Pose {
+    let mut best = (start, score(&start));
+    let side = (start.half_width * start.half_height).sqrt() * 2.0;
+    let mut step = (side / 20.0).clamp(0.5, 2.0);
     let (mut scale, mut angle) = (0.05f32, 0.08f32);
-    for _ in 0..8 {
+    for round in 0..10 {
+        let before = best;
         let p = best.0;
-        let neighbours = [
-            p.moved(step, 0.0),
-            p.moved(-step, 0.0),
-            p.moved(0.0, step),
-            p.moved(0.0, -step),
-            p.scaled(1.0 + scale),
-            p.scaled(1.0 / (1.0 + scale)),
-            p.turned(angle),
-            p.turned(-angle),
-        ];
-        let mut improved = false;
-        for pose in neighbours {
-            let s = score(&pose);
-            if s > best.1 {
-                best = (pose, s);
-                improved = true;
+        for (dx, dy) in [(step, 0.0), (-step, 0.0), (0.0, step), (0.0, -step)] {
+            best = better(best, p.moved(dx, dy), score);
+        }
+        if round >= 4 {
+            for pose in [p.scaled(1.0 + scale), p.scaled(1.0 / (1.0 + scale)), p.turned(angle), p.turned(-angle)] {
+                best = better(best, pose, score);
             }
         }
-        if !improved {
-            (step, scale, angle) = (step / 2.0, scale / 2.0, angle / 2.0);
+        if best.1 <= before.1 {
+            step /= 2.0;
+            if round >= 4 {
+                (scale, angle) = (scale / 2.0, angle / 2.0);
+            }
         }
     }
     best.0
@@ -249,7 +246,9 @@ mod tests {
             let mut look = Appearance::learn(&see(0), &at(0)).unwrap();
             let mut quad = at(0);
             for k in 1..10 {
-                let followed = look.follow(&see(k), &quad, &AppearanceSettings::default());
+                // Half of the motion is foreseen, as by a filter that is still learning.
+                let ahead = quad.map(|p| Point::new(p.x + step.0 / 2.0, p.y + step.1 / 2.0));
+                let followed = look.follow(&see(k), &ahead, &AppearanceSettings::default());
                 quad = followed.unwrap_or_else(|| panic!("{name}: lost at {k}")).quad;
                 assert!(quad.iou(&at(k)) > 0.75, "{name}: iou {} at {k}", quad.iou(&at(k)));
             }

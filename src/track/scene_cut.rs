@@ -215,7 +215,6 @@ mod tests {
 
     #[test]
     fn cuts_are_told_from_what_is_none() {
-        let still = Camera::default;
         let table: [(&str, Shot, &[usize]); 8] = [
             ("still", |k| picture(1, Camera::default(), 1.0, 0.0, 0.0, k as u32), &[]),
             ("noise", |k| picture(1, Camera::default(), 1.0, 0.0, 40.0, k as u32), &[]),
@@ -247,7 +246,6 @@ mod tests {
                 &[10],
             ),
         ];
-        let _ = still;
         for (name, shot, expected) in table {
             let mut detector = SceneCutDetector::default();
             let cuts: Vec<usize> = (0..24).filter(|&k| detector.push(&shot(k))).collect();

@@ -317,15 +317,19 @@ fn extended(frame: FrameIndex, pts: i64, quad: Quad, score: f32) -> TrackPoint {
     TrackPoint { frame, pts, quad, origin: Origin::Extended, score }
 }
 
-/// Whether a track ends over the edge of the picture: `quads` are its outermost places, the outermost first.
+/// Frames over which an object that leaves the picture is foreseen.
+const LEAVING_FRAMES: f32 = 4.0;
+
+/// Whether a track ends over the edge of the picture: `quads` are its outermost places, the outermost first. It must be
+/// mostly outside, or about to be: an object that only touches the edge and is not found any more is lost.
 fn outer_edge(quads: impl Iterator<Item = Quad>, display: (f32, f32)) -> TrackEdge {
     let quads: Vec<Quad> = quads.collect();
     let (Some(outermost), Some(inner)) = (quads.first(), quads.last()) else { return TrackEdge::Lost };
     let (a, b) = (outermost.center(), inner.center());
-    let steps = (quads.len() - 1).max(1) as f32;
-    let ahead = Point::new((a.x - b.x) * 2.0 / steps, (a.y - b.y) * 2.0 / steps);
+    let frames = LEAVING_FRAMES / (quads.len() - 1).max(1) as f32;
+    let ahead = Point::new((a.x - b.x) * frames, (a.y - b.y) * frames);
     let next = outermost.map(|p| Point::new(p.x + ahead.x, p.y + ahead.y));
-    let out = [outermost.inflated(1.0), next].iter().any(|q| visible_share(q, display) < 0.97);
+    let out = [*outermost, next].iter().any(|q| visible_share(q, display) < 0.5);
     if out { TrackEdge::Exit } else { TrackEdge::Lost }
 }
 

@@ -81,7 +81,12 @@ impl FrameTimes<'_> {
 
     /// Seconds since the first frame: what players show, and what findings and flags speak of.
     pub fn elapsed_secs(&self, frame: FrameIndex) -> f64 {
-        self.time_base.secs(self.pts(frame) - self.pts(0))
+        self.gap_secs(0, frame)
+    }
+
+    /// Seconds from one frame to a later one; counted in ticks, so that equal times compare equal.
+    pub fn gap_secs(&self, from: FrameIndex, to: FrameIndex) -> f64 {
+        self.time_base.secs(self.pts(to) - self.pts(from))
     }
 
     /// First frame shown at or after `elapsed_secs`; the count when there is none.

@@ -29,6 +29,7 @@ pub fn header(pts: &[i64]) -> PlanHeader {
         version: PLAN_VERSION,
         program: "0.1.0".into(),
         source_sha256: "ab".repeat(32),
+        source_path: None,
         source: SourceInfo {
             kind: MediaKind::Clip,
             format: "mov".into(),

@@ -178,6 +178,7 @@ mod tests {
             version: PLAN_VERSION,
             program: String::new(),
             source_sha256: String::new(),
+            source_path: None,
             source,
             frames: FrameTable { count, sha256: String::new(), display: size, first_pts: 0, steps: vec![] },
             models: vec![],

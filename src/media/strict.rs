@@ -334,18 +334,16 @@ impl FrameReader {
 fn has_idr(data: &[u8]) -> bool {
     const IDR: u8 = 5;
     let is_idr = |header: &u8| header & 0x1f == IDR;
-    if data.starts_with(&[0, 0, 1]) || data.starts_with(&[0, 0, 0, 1]) {
-        return data.windows(4).any(|w| w[..3] == [0, 0, 1] && is_idr(&w[3]));
-    }
-    let mut rest = data;
+    // Lengths first: one of 256 to 511 bytes looks like a start code, but start codes do not add up as lengths.
+    let (mut rest, mut found) = (data, false);
     while let Some((length, units)) = rest.split_first_chunk::<4>() {
-        if units.first().is_some_and(is_idr) {
-            return true;
+        found |= units.first().is_some_and(is_idr);
+        match units.get(u32::from_be_bytes(*length) as usize..) {
+            Some(next) => rest = next,
+            None => return data.windows(4).any(|w| w[..3] == [0, 0, 1] && is_idr(&w[3])),
         }
-        let Some(next) = units.get(u32::from_be_bytes(*length) as usize..) else { return true };
-        rest = next;
     }
-    false
+    found
 }
 
 fn damaged(message: &str) -> Error {

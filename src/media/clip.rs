@@ -266,8 +266,9 @@ fn describe(reader: &FrameReader, first: &Decoded, has_audio: bool) -> Result<(S
     color.full_range |= is_gray && !range_told && !broadcast;
     let maskable = Maskable::new(frame, color, &stream.codec)?;
     color.full_range |= maskable.layout().model == ColorModel::Rgb;
-    let aspect = match sample_aspect(frame) {
-        (0, _) => (stream.sample_aspect.numerator(), stream.sample_aspect.denominator()),
+    // As players do: the container's ratio counts before the codec's.
+    let aspect = match (stream.sample_aspect.numerator(), stream.sample_aspect.denominator()) {
+        (0, _) => sample_aspect(frame),
         told => told,
     };
     let rate = f64::from(stream.frame_rate);

@@ -13,6 +13,7 @@ use ffmpeg_next::frame::Video;
 
 use super::ffi::decode::{Decoder, Received};
 use super::ffi::demux::{Demuxer, Read, StreamInfo, is_discarded};
+use super::ffi::encode::packet_bytes;
 use super::ffi::frame::best_timestamp;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::limits::Limits;
@@ -194,6 +195,11 @@ impl FrameReader {
         self.current = pts;
         if self.sent == 1 {
             self.first_key = pts;
+            // References across an open group's start are missing here, and to say so is no error; what is damaged is
+            // still flagged on the frame. From the second key frame on everything is there.
+            self.decoder.set_strict(self.info.codec != "h264" || has_idr(packet_bytes(packet)));
+        } else if packet.is_key() {
+            self.decoder.set_strict(true);
         }
         if let Some(pts) = pts.filter(|_| !is_discarded(packet) && packet.size() > 0) {
             self.waiting.insert(pts, (self.sent, packet.size()));
@@ -322,6 +328,22 @@ impl FrameReader {
         let waiting = self.waiting.range(first..).filter(|(_, (_, size))| *size > PLACEHOLDER).count() as u64;
         (waiting + self.forgotten).saturating_sub(self.interlaced_out)
     }
+}
+
+/// Whether an H.264 access unit begins with an instantaneous refresh, in either way of packing NAL units.
+fn has_idr(data: &[u8]) -> bool {
+    const IDR: u8 = 5;
+    let is_idr = |header: &u8| header & 0x1f == IDR;
+    // Lengths first: one of 256 to 511 bytes looks like a start code, but start codes do not add up as lengths.
+    let (mut rest, mut found) = (data, false);
+    while let Some((length, units)) = rest.split_first_chunk::<4>() {
+        found |= units.first().is_some_and(is_idr);
+        match units.get(u32::from_be_bytes(*length) as usize..) {
+            Some(next) => rest = next,
+            None => return data.windows(4).any(|w| w[..3] == [0, 0, 1] && is_idr(&w[3])),
+        }
+    }
+    found
 }
 
 fn damaged(message: &str) -> Error {

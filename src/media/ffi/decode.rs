@@ -26,6 +26,9 @@ pub enum Received {
     End,
 }
 
+/// Checks that are made; with `AV_EF_EXPLODE` a failed one is an error.
+const CHECKS: c_int = sys::AV_EF_CRCCHECK | sys::AV_EF_BITSTREAM | sys::AV_EF_BUFFER;
+
 impl Decoder {
     /// Opens the decoder of a stream. One thread: frame threads hide some errors on older versions, and several files are
     /// worked on at once anyway. `strict` makes it report every broken bit rather than conceal it.
@@ -52,8 +55,7 @@ impl Decoder {
             (*context).thread_count = 1;
             (*context).max_pixels = i64::try_from(max_pixels).unwrap_or(i64::MAX);
             if strict {
-                (*context).err_recognition =
-                    sys::AV_EF_CRCCHECK | sys::AV_EF_BITSTREAM | sys::AV_EF_BUFFER | sys::AV_EF_EXPLODE;
+                (*context).err_recognition = CHECKS | sys::AV_EF_EXPLODE;
                 (*context).flags |= sys::AV_CODEC_FLAG_OUTPUT_CORRUPT as c_int;
             }
             let code = sys::avcodec_open2(context, codec, std::ptr::null_mut());
@@ -71,6 +73,13 @@ impl Decoder {
         // SAFETY: the decoder is open, the packet valid or null, which means the end.
         let code = unsafe { sys::avcodec_send_packet(self.context, raw) };
         if code < 0 { Err(error(Stage::Decode, ErrorKind::Damaged, "a frame cannot be decoded", code)) } else { Ok(()) }
+    }
+
+    /// Whether a failed check is an error, or only flags the frame.
+    pub fn set_strict(&mut self, strict: bool) {
+        let explode = if strict { sys::AV_EF_EXPLODE } else { 0 };
+        // SAFETY: the context is open; with one thread, decoders read the field anew for each packet.
+        unsafe { (*self.context).err_recognition = CHECKS | explode };
     }
 
     /// Frames that the decoder holds back to put them in order.

@@ -160,9 +160,12 @@ pub fn strip(frame: &mut Video) {
     // SAFETY: the frame is ours; side data kinds are the frame's own, and each removal shortens the list.
     unsafe {
         let raw = frame.as_mut_ptr();
-        while (*raw).nb_side_data > 0 {
-            let kind = (**(*raw).side_data).type_;
-            sys::av_frame_remove_side_data(raw, kind);
+        loop {
+            let (list, count) = ((*raw).side_data, (*raw).nb_side_data);
+            if count <= 0 {
+                break;
+            }
+            sys::av_frame_remove_side_data(raw, (**list).type_);
         }
         sys::av_dict_free(&mut (*raw).metadata);
         (*raw).pict_type = sys::AVPictureType::AV_PICTURE_TYPE_NONE;

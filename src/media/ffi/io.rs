@@ -78,9 +78,10 @@ impl Io {
         // SAFETY: context and state live as long as this value.
         unsafe {
             sys::avio_flush(self.context);
-            match (*self.state).error.take() {
+            let state = &mut *self.state;
+            match state.error.take() {
                 Some(error) => Err(error),
-                None => (&(*self.state).file).sync_all(),
+                None => state.file.sync_all(),
             }
         }
     }

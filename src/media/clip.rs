@@ -20,11 +20,66 @@ use crate::types::stage::Source;
 
 /// Containers that are read, by FFmpeg's names: those that hold their own streams and name no other file.
 const CONTAINERS: &[&str] = &[
-    "aiff", "amv", "apng", "asf", "asf_o", "av1", "avi", "avs2", "avs3", "c93", "cavsvideo", "dirac", "dnxhd", "dv", "dxa", "flic",
-    "flv", "gif", "gxf", "h261", "h263", "h264", "hevc", "ingenient", "ivf", "ivr", "live_flv", "lvf", "lxf", "m4v",
-    "matroska,webm", "mjpeg", "mjpeg_2000", "mov,mp4,m4a,3gp,3g2,mj2", "mpeg", "mpegts", "mpegtsraw", "mpegvideo", "mtv", "mv",
-    "mxf", "mxg", "nsv", "nut", "nuv", "obu", "ogg", "pmp", "pva", "r3d", "rm", "roq", "smjpeg", "swf", "vc1", "vc1test", "vmd",
-    "vvc", "wtv", "yuv4mpegpipe",
+    "aiff",
+    "amv",
+    "apng",
+    "asf",
+    "asf_o",
+    "av1",
+    "avi",
+    "avs2",
+    "avs3",
+    "c93",
+    "cavsvideo",
+    "dirac",
+    "dnxhd",
+    "dv",
+    "dxa",
+    "flic",
+    "flv",
+    "gif",
+    "gxf",
+    "h261",
+    "h263",
+    "h264",
+    "hevc",
+    "ingenient",
+    "ivf",
+    "ivr",
+    "live_flv",
+    "lvf",
+    "lxf",
+    "m4v",
+    "matroska,webm",
+    "mjpeg",
+    "mjpeg_2000",
+    "mov,mp4,m4a,3gp,3g2,mj2",
+    "mpeg",
+    "mpegts",
+    "mpegtsraw",
+    "mpegvideo",
+    "mtv",
+    "mv",
+    "mxf",
+    "mxg",
+    "nsv",
+    "nut",
+    "nuv",
+    "obu",
+    "ogg",
+    "pmp",
+    "pva",
+    "r3d",
+    "rm",
+    "roq",
+    "smjpeg",
+    "swf",
+    "vc1",
+    "vc1test",
+    "vmd",
+    "vvc",
+    "wtv",
+    "yuv4mpegpipe",
 ];
 
 /// How to decode.
@@ -203,7 +258,8 @@ fn describe(reader: &FrameReader, first: &Decoded, has_audio: bool) -> Result<(S
     let name = format.as_ref().map_or("", |f| f.name.as_str());
     // The j formats are full range by definition; grey that is no TV codec's is full range by custom.
     color.full_range |= name.starts_with("yuvj");
-    let broadcast = matches!(stream.codec.as_str(), "h264" | "hevc" | "vp9" | "av1" | "mpeg2video" | "prores" | "dnxhd");
+    let broadcast =
+        matches!(stream.codec.as_str(), "h264" | "hevc" | "vp9" | "av1" | "mpeg2video" | "prores" | "dnxhd");
     let is_gray = format.as_ref().is_some_and(|f| !f.rgb && f.components.len() <= 2);
     color.full_range |= is_gray && !range_told && !broadcast;
     let maskable = Maskable::new(frame, color, &stream.codec)?;

@@ -113,8 +113,12 @@ fn flatten(buffer: &mut AvBuffer, layout: &PixelLayout, size: Size, full_range: 
     let max = u32::from(alpha.max_value());
     let opacity: Vec<u32> = {
         let (plane, stride) = (buffer.plane(alpha.plane), buffer.stride(alpha.plane));
-        let at = |x: u32, y: u32| sample(plane, y as usize * stride + x as usize * alpha.step + alpha.offset, alpha.depth);
-        (0..size.height).flat_map(|y| (0..size.width).map(move |x| (x, y))).map(|(x, y)| at(x, y) >> alpha.shift).collect()
+        let at =
+            |x: u32, y: u32| sample(plane, y as usize * stride + x as usize * alpha.step + alpha.offset, alpha.depth);
+        (0..size.height)
+            .flat_map(|y| (0..size.width).map(move |x| (x, y)))
+            .map(|(x, y)| at(x, y) >> alpha.shift)
+            .collect()
     };
     if opacity.iter().all(|a| *a == max) {
         return Ok(());
@@ -143,7 +147,12 @@ fn flatten(buffer: &mut AvBuffer, layout: &PixelLayout, size: Size, full_range: 
     let (plane, stride) = &mut planes[alpha.plane];
     for y in 0..size.height {
         for x in 0..size.width {
-            store(plane, y as usize * *stride + x as usize * alpha.step + alpha.offset, alpha.depth, max << alpha.shift);
+            store(
+                plane,
+                y as usize * *stride + x as usize * alpha.step + alpha.offset,
+                alpha.depth,
+                max << alpha.shift,
+            );
         }
     }
     Ok(())

@@ -255,8 +255,11 @@ impl FrameReader {
             None => Ok(Some(last + self.nominal_duration())),
             Some(pts) => {
                 let secs = |t| self.time_base().secs(t);
-                let message =
-                    format!("timestamps go back from {:.3} s to {:.3} s: frames cannot be put in order", secs(last), secs(pts));
+                let message = format!(
+                    "timestamps go back from {:.3} s to {:.3} s: frames cannot be put in order",
+                    secs(last),
+                    secs(pts)
+                );
                 self.symptom(damaged(&message))?;
                 Ok(Some(last + 1))
             }

@@ -30,9 +30,8 @@ pub const TONES: [[u8; 3]; 16] = [
 
 /// Index of the tone nearest to a mean sRGB colour.
 pub fn nearest_tone(mean: [f32; 3]) -> u8 {
-    let distance = |tone: &[u8; 3]| -> f32 {
-        tone.iter().zip(mean).map(|(t, m)| (f32::from(*t) - m) * (f32::from(*t) - m)).sum()
-    };
+    let distance =
+        |tone: &[u8; 3]| -> f32 { tone.iter().zip(mean).map(|(t, m)| (f32::from(*t) - m) * (f32::from(*t) - m)).sum() };
     let nearest = TONES.iter().enumerate().min_by(|a, b| distance(a.1).total_cmp(&distance(b.1)));
     nearest.map_or(0, |(i, _)| i as u8)
 }
@@ -163,7 +162,11 @@ pub fn component_values(rgb: [u8; 3], layout: &PixelLayout, color: ColorInfo) ->
         .zip(values.iter().copied().chain(opaque))
         .map(|(c, (value, chroma))| {
             // Depths under 8 bits exist only packed; scale by the largest value.
-            if c.depth < 8 { (luma * f32::from(c.max_value())).round() as u16 } else { quantize(value, c.depth, chroma) }
+            if c.depth < 8 {
+                (luma * f32::from(c.max_value())).round() as u16
+            } else {
+                quantize(value, c.depth, chroma)
+            }
         })
         .collect()
 }
@@ -205,7 +208,8 @@ mod tests {
 
     #[test]
     fn colours_follow_matrix_range_and_depth() {
-        let color = |matrix, full_range| ColorInfo { primaries: 1, transfer: 1, matrix, full_range, chroma_location: 0 };
+        let color =
+            |matrix, full_range| ColorInfo { primaries: 1, transfer: 1, matrix, full_range, chroma_location: 0 };
         for (name, rgb, depth, color, want) in [
             ("white, limited", [255, 255, 255], 8, color(1, false), vec![235, 128, 128]),
             ("white, full", [255, 255, 255], 8, color(1, true), vec![255, 128, 128]),

@@ -146,7 +146,8 @@ impl Demuxer {
         // library whose headers the bindings were made from, so they are valid values of their enums.
         unsafe {
             let parameters = (*stream).codecpar;
-            let picture = (*stream).disposition & (sys::AV_DISPOSITION_ATTACHED_PIC | sys::AV_DISPOSITION_TIMED_THUMBNAILS);
+            let picture =
+                (*stream).disposition & (sys::AV_DISPOSITION_ATTACHED_PIC | sys::AV_DISPOSITION_TIMED_THUMBNAILS);
             let kind = match (*parameters).codec_type {
                 sys::AVMediaType::AVMEDIA_TYPE_VIDEO if picture != 0 => StreamKind::Picture,
                 sys::AVMediaType::AVMEDIA_TYPE_VIDEO => StreamKind::Video,
@@ -193,7 +194,8 @@ impl Demuxer {
     /// Lets the demuxer skip every other stream.
     pub fn select(&mut self, index: usize) {
         for other in 0..self.stream_count() {
-            let discard = if other == index { sys::AVDiscard::AVDISCARD_DEFAULT } else { sys::AVDiscard::AVDISCARD_ALL };
+            let discard =
+                if other == index { sys::AVDiscard::AVDISCARD_DEFAULT } else { sys::AVDiscard::AVDISCARD_ALL };
             // SAFETY: the stream lives as long as the context.
             unsafe { (*self.stream(other)).discard = discard };
         }

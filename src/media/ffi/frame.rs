@@ -51,8 +51,7 @@ pub fn format_info(format: PixelFormat) -> Option<FormatInfo> {
     let rgb = flag(sys::AV_PIX_FMT_FLAG_RGB);
     let component = |(i, c): (usize, &sys::AVComponentDescriptor)| {
         let chroma = !rgb && (i == 1 || i == 2) && descriptor.nb_components >= 3;
-        let log2_sub =
-            if chroma { (descriptor.log2_chroma_w.into(), descriptor.log2_chroma_h.into()) } else { (0, 0) };
+        let log2_sub = if chroma { (descriptor.log2_chroma_w.into(), descriptor.log2_chroma_h.into()) } else { (0, 0) };
         Component {
             plane: c.plane as usize,
             step: c.step as usize,
@@ -73,7 +72,11 @@ pub fn format_info(format: PixelFormat) -> Option<FormatInfo> {
         float: flag(sys::AV_PIX_FMT_FLAG_FLOAT),
         rgb,
         alpha: flag(sys::AV_PIX_FMT_FLAG_ALPHA),
-        components: descriptor.comp[..usize::from(descriptor.nb_components)].iter().enumerate().map(component).collect(),
+        components: descriptor.comp[..usize::from(descriptor.nb_components)]
+            .iter()
+            .enumerate()
+            .map(component)
+            .collect(),
     })
 }
 
@@ -98,7 +101,8 @@ pub fn layout_of(format: PixelFormat) -> Option<PixelLayout> {
     let describable = |c: &Component| {
         if c.depth > 8 { !info.big_endian && c.depth + c.shift <= 16 } else { c.depth == 8 && c.shift == 0 }
     };
-    let apart = |a: &Component, b: &Component| a.plane != b.plane || a.offset.abs_diff(b.offset) >= word(a).max(word(b));
+    let apart =
+        |a: &Component, b: &Component| a.plane != b.plane || a.offset.abs_diff(b.offset) >= word(a).max(word(b));
     let c = &info.components;
     let all_apart = (0..c.len()).all(|i| (i + 1..c.len()).all(|j| apart(&c[i], &c[j])));
     if c.is_empty() || !all_apart || !c.iter().all(describable) {

@@ -104,7 +104,8 @@ fn context_over(state: *mut State, write: bool) -> *mut sys::AVIOContext {
         if buffer.is_null() {
             return ptr::null_mut();
         }
-        let (read_call, write_call) = if write { (None, Some(write_packet as _)) } else { (Some(read_packet as _), None) };
+        let (read_call, write_call) =
+            if write { (None, Some(write_packet as _)) } else { (Some(read_packet as _), None) };
         let context = sys::avio_alloc_context(
             buffer,
             BUFFER as c_int,
@@ -136,8 +137,7 @@ unsafe fn free_context(mut context: *mut sys::AVIOContext) {
 unsafe extern "C" fn read_packet(opaque: *mut c_void, buffer: *mut u8, size: c_int) -> c_int {
     let Ok(size) = usize::try_from(size) else { return sys::AVERROR(EINVAL) };
     // SAFETY: `opaque` is the State given to avio_alloc_context; FFmpeg passes a buffer of `size` bytes.
-    let (state, buffer) =
-        unsafe { (&mut *opaque.cast::<State>(), std::slice::from_raw_parts_mut(buffer, size)) };
+    let (state, buffer) = unsafe { (&mut *opaque.cast::<State>(), std::slice::from_raw_parts_mut(buffer, size)) };
     loop {
         match state.file.read_at(buffer, state.position) {
             Ok(0) => return sys::AVERROR_EOF,

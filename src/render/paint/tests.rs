@@ -120,8 +120,7 @@ fn masks_hide_all_components_in_every_layout_and_orientation() {
             for style in [MaskStyle::Fill, MaskStyle::Blur, MaskStyle::Mosaic] {
                 let canvas = Canvas::new(size, orientation, &layout, false);
                 let quad = Quad::rotated_rect(Point::new(9.0, 8.0), 7.0, 6.0, 0.4);
-                let masks =
-                    FrameMasks::of_frame(&header(style, vec![]), [&region(quad)], 1, &canvas, &layout, COLOR);
+                let masks = FrameMasks::of_frame(&header(style, vec![]), [&region(quad)], 1, &canvas, &layout, COLOR);
                 let mut a = noise_frame(&layout, size, 1);
                 let before = bytes(&a);
                 let mut b = noise_frame(&layout, size, 1);

@@ -37,6 +37,8 @@ pub enum Shape {
     Quad,
     /// The ellipse inscribed in the quad.
     Ellipse,
+    /// The superellipse |x|^3 + |y|^3 = 1 inscribed in the quad: a head with its hair and ears, fuller than an ellipse.
+    Head,
 }
 
 /// What shall be done with a region.

@@ -35,7 +35,7 @@ pub struct TextSettings {
     pub db: DbSettings,
     /// Longer side of the whole picture, `Effort::Fast`.
     pub fast_side: u32,
-    /// Longer side of the whole picture, `Effort::Thorough`.
+    /// Longer side of the whole picture, `Effort::Key` and `Effort::Thorough`.
     pub thorough_side: u32,
     /// Small pictures are enlarged at most so much to reach these sides.
     pub max_enlarge: f32,
@@ -111,7 +111,7 @@ impl TextDetector {
     /// The views of a picture, coarsest first.
     fn views(&self, size: Size, effort: Effort) -> Vec<View> {
         let settings = &self.settings;
-        let thorough = effort == Effort::Thorough;
+        let thorough = !effort.is_fast();
         let whole = if thorough { settings.thorough_side } else { settings.fast_side };
         let factor = (whole as f32 / size.width.max(size.height) as f32).min(settings.max_enlarge);
         let mut views = vec![View { factor, small: thorough, turned: thorough && settings.turned }];
@@ -239,6 +239,7 @@ mod tests {
 
     use super::*;
     use crate::infer::Tensor;
+    use crate::types::detection::Headings;
 
     /// Says "text" with certainty where the input is bright.
     struct SeesBright {
@@ -290,7 +291,7 @@ mod tests {
     fn boxes_are_told_in_display_space() {
         let mut picture = with_lines(320, 160, &[(64, 64, 128, 16)]);
         picture.display_from_picture = 3.0;
-        for effort in [Effort::Fast, Effort::Thorough] {
+        for effort in [Effort::Fast(Headings::UPRIGHT), Effort::Thorough] {
             let found = detector(TextSettings::default()).detect(&picture, effort).unwrap();
             assert_eq!(found.len(), 1);
             assert!(found[0].quad.center().distance(Point::new(128.0 * 3.0, 72.0 * 3.0)) < 3.0, "{found:?}");
@@ -300,7 +301,7 @@ mod tests {
     #[test]
     fn odd_pictures_are_survived() {
         for (w, h) in [(1, 1), (1, 900), (3000, 1), (33, 31)] {
-            for effort in [Effort::Fast, Effort::Thorough] {
+            for effort in [Effort::Fast(Headings::UPRIGHT), Effort::Thorough] {
                 detector(TextSettings::default()).detect(&with_lines(w, h, &[]), effort).unwrap();
             }
         }
@@ -313,7 +314,7 @@ mod tests {
             (Size::new(640, 480), Effort::Thorough, vec![1.5]),
             (Size::new(1280, 720), Effort::Thorough, vec![1.0]),
             (Size::new(4000, 3000), Effort::Thorough, vec![0.32, 1.0]),
-            (Size::new(4000, 3000), Effort::Fast, vec![0.24]),
+            (Size::new(4000, 3000), Effort::Fast(Headings::UPRIGHT), vec![0.24]),
         ];
         for (size, effort, factors) in table {
             let seen: Vec<f32> = text.views(size, effort).iter().map(|v| v.factor).collect();

@@ -5,12 +5,6 @@ use crate::types::geometry::{Orientation, Point, Quad, Size};
 use crate::types::mask::{Coverage, Span};
 use crate::types::plan::Shape;
 
-/// Corners of the polygon that stands for a round outline. It is drawn around it, so none of it is lost.
-const ROUND_CORNERS: usize = 64;
-
-/// Exponent of the outline of heads: lower ones cut hair and ears, higher ones hide corners for nothing.
-const HEAD_EXPONENT: f32 = 3.0;
-
 /// The picture that masks are drawn into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Canvas {
@@ -34,11 +28,7 @@ impl Canvas {
 /// All pixels of the canvas that the outline touches, rounded outward to the grid. `quad` is in display space; the
 /// result is in coded space.
 pub fn cover(quad: &Quad, shape: Shape, canvas: &Canvas) -> Coverage {
-    let outline: Vec<Point> = match shape {
-        Shape::Quad => quad.corners.to_vec(),
-        Shape::Ellipse => superellipse_outline(quad, 2.0),
-        Shape::Head => superellipse_outline(quad, HEAD_EXPONENT),
-    };
+    let outline = shape.outline(quad);
     let coded: Vec<Point> =
         outline.into_iter().map(|p| canvas.orientation.coded_from_display(p, canvas.size)).collect();
     if coded.iter().any(|p| !p.x.is_finite() || !p.y.is_finite()) {
@@ -46,32 +36,6 @@ pub fn cover(quad: &Quad, shape: Shape, canvas: &Canvas) -> Coverage {
         return Coverage::whole(canvas.size);
     }
     fill_hull(&convex_hull(coded), canvas)
-}
-
-/// A polygon around the superellipse |x|^n + |y|^n = 1 that is inscribed in the quad (taken as a parallelogram).
-fn superellipse_outline(quad: &Quad, exponent: f32) -> Vec<Point> {
-    let c = &quad.corners;
-    let center = quad.center();
-    let half = |a: Point, b: Point, c: Point, d: Point| {
-        Point::new((b.x - a.x + c.x - d.x) / 4.0, (b.y - a.y + c.y - d.y) / 4.0)
-    };
-    let (u, v) = (half(c[0], c[1], c[2], c[3]), half(c[0], c[3], c[2], c[1]));
-    // Tangents touch at (cos^(2/n), sin^(2/n)) and have the normal of that point raised to n-1; where neighbours cross
-    // lies a corner, so the curve stays inside.
-    let normal_exponent = 2.0 * (exponent - 1.0) / exponent;
-    let power = |v: f32| v.signum() * v.abs().powf(normal_exponent);
-    let normal = |i: usize| {
-        let (sin, cos) = (i as f32 * std::f32::consts::TAU / ROUND_CORNERS as f32).sin_cos();
-        Point::new(power(cos), power(sin))
-    };
-    (0..ROUND_CORNERS)
-        .map(|i| {
-            let (a, b) = (normal(i), normal(i + 1));
-            let determinant = a.x * b.y - a.y * b.x;
-            let (x, y) = ((b.y - a.y) / determinant, (a.x - b.x) / determinant);
-            Point::new(center.x + u.x * x + v.x * y, center.y + u.y * x + v.y * y)
-        })
-        .collect()
 }
 
 /// Andrew's monotone chain. A quad that crosses itself (in an edited plan, say) hides its whole hull.
@@ -141,6 +105,7 @@ fn extent(hull: &[Point], y0: f32, y1: f32) -> Option<(f32, f32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::geometry::ROUND_CORNERS;
     use crate::types::geometry::Rect;
     use proptest::prelude::*;
 
@@ -227,7 +192,7 @@ mod tests {
             quad in any_quad(), t in 0f32..6.3, r in 0f32..0.999, head in any::<bool>()
         ) {
             let canvas = canvas(101, 83, Orientation::Upright, (0, 0));
-            let (shape, exponent) = if head { (Shape::Head, HEAD_EXPONENT) } else { (Shape::Ellipse, 2.0) };
+            let (shape, exponent) = if head { (Shape::Head, 3.0) } else { (Shape::Ellipse, 2.0) };
             let coverage = cover(&quad, shape, &canvas);
             let c = quad.corners;
             let (m, (s, k)) = (quad.center(), t.sin_cos());
@@ -243,7 +208,7 @@ mod tests {
         /// The polygon lies around the curve, and hardly beyond it.
         #[test]
         fn the_outline_is_circumscribed_and_close(i in 0usize..ROUND_CORNERS, t in 0f32..1.0, exponent in 2f32..4.0) {
-            let outline = superellipse_outline(&Rect::new(-1.0, -1.0, 2.0, 2.0).into(), exponent);
+            let outline = Quad::from(Rect::new(-1.0, -1.0, 2.0, 2.0)).superellipse_outline(exponent);
             let p = outline[i].lerp(outline[(i + 1) % ROUND_CORNERS], t);
             let level = (p.x.abs().powf(exponent) + p.y.abs().powf(exponent)).powf(1.0 / exponent);
             prop_assert!((0.999..1.02).contains(&level), "{level} at {p:?}");

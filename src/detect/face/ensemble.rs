@@ -1,5 +1,7 @@
 //! Faces for redaction: networks that fail apart, over turns and scales, their weak agreements weighed as evidence.
 
+use serde::{Deserialize, Serialize};
+
 use super::fuse::{Head, fused, sigmoid, unweighed};
 pub use super::gather::Networks;
 use super::gather::{Window, look};
@@ -15,7 +17,8 @@ use crate::types::geometry::{Point, Size};
 use crate::types::stage::Detector;
 
 /// How little evidence is enough. Missing a face costs more than hiding something else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Sensitivity {
     Low,
     #[default]

@@ -129,6 +129,10 @@ pub struct Detection {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "yunet,centerface")]
     pub face_detectors: Vec<FaceDetector>,
 
+    /// How little evidence of a face is enough: higher masks more, and more that is no face
+    #[arg(long, value_enum, default_value_t = Sensitivity::Normal)]
+    pub sensitivity: Sensitivity,
+
     /// Grow every mask further on each side, as a share of its size (0.1: by a tenth)
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub margin: f32,
@@ -320,6 +324,14 @@ pub enum FaceDetector {
     Centerface,
     /// SeetaFace's frontal detector (rustface)
     Seeta,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sensitivity {
+    Low,
+    Normal,
+    High,
+    Max,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

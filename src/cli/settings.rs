@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use withhold::detect::face::ensemble::Sensitivity;
 use withhold::media::encode::VideoCodec;
 use withhold::pipeline::settings::{AudioChoice, Encoding, FaceDetectorName, Settings, Targets, VerifyLevel};
 use withhold::types::limits::Limits;
@@ -113,6 +114,12 @@ pub fn of_analysis(
         args::FaceDetector::Seeta => FaceDetectorName::Seeta,
     };
     settings.face_detectors = detection.face_detectors.iter().map(name).collect();
+    settings.sensitivity = match detection.sensitivity {
+        args::Sensitivity::Low => Sensitivity::Low,
+        args::Sensitivity::Normal => Sensitivity::Normal,
+        args::Sensitivity::High => Sensitivity::High,
+        args::Sensitivity::Max => Sensitivity::Max,
+    };
     settings.margin = detection.margin;
     settings.style = style(look.style);
     settings.fill_color = look.fill_color;
@@ -135,6 +142,7 @@ pub fn of_rendering(out: &args::Output, encode: Option<&args::Encoding>, allow_d
     Ok(Settings {
         targets: Targets { faces: true, text: true },
         face_detectors: vec![FaceDetectorName::Yunet, FaceDetectorName::Centerface],
+        sensitivity: Sensitivity::default(),
         margin: 0.0,
         style: MaskStyle::Fill,
         fill_color: [128; 3],

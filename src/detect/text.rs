@@ -35,11 +35,12 @@ pub struct TextSettings {
     pub db: DbSettings,
     /// Longer side of the whole picture, `Effort::Fast`.
     pub fast_side: u32,
-    /// Longer side of the whole picture, `Effort::Thorough`.
+    /// Longer side of the whole picture, `Effort::Key` and `Effort::Thorough`.
     pub thorough_side: u32,
     /// Small pictures are enlarged at most so much to reach these sides.
     pub max_enlarge: f32,
-    /// Look at the picture turned by 90 degrees too, `Effort::Thorough`.
+    /// Look at the picture turned by 90 degrees too, `Effort::Thorough`: finds a little more, masks twice as much beside
+    /// text, costs twice as much.
     pub turned: bool,
     /// Pictures larger than a whole view are also looked at in tiles, at their own scale up to so many pixels.
     pub tiled_pixels: u64,
@@ -52,10 +53,21 @@ impl Default for TextSettings {
             fast_side: 960,
             thorough_side: 1280,
             max_enlarge: 1.5,
-            turned: true,
+            turned: false,
             tiled_pixels: 24_000_000,
         }
     }
+}
+
+/// One way to look at a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct View {
+    /// By which the picture is scaled.
+    factor: f32,
+    /// With the small network, not the tiny one.
+    small: bool,
+    /// Also turned by 90 degrees.
+    turned: bool,
 }
 
 /// Finds text lines of any script.
@@ -74,23 +86,20 @@ impl TextDetector {
     }
 
     /// Boxes of one view, in pixels of the picture.
-    fn view(&mut self, picture: &Picture, factor: f32, effort: Effort) -> Result<Vec<TextBox>> {
-        let side = |v: u32| (((v as f32 * factor / STEP as f32).round() as u32) * STEP).max(STEP);
+    fn look(&mut self, picture: &Picture, view: View) -> Result<Vec<TextBox>> {
+        let side = |v: u32| (((v as f32 * view.factor / STEP as f32).round() as u32) * STEP).max(STEP);
         let size = Size::new(side(picture.size.width), side(picture.size.height));
         let work = Picture::new(size, resize_rgb(&picture.data, picture.size, size)?, 1.0);
-        let (network, turns) = match effort {
-            Effort::Fast => (&mut self.tiny, &[Turn::Upright][..]),
-            Effort::Thorough if self.settings.turned => (&mut self.small, &[Turn::Upright, Turn::Quarter][..]),
-            Effort::Thorough => (&mut self.small, &[Turn::Upright][..]),
-        };
+        let network = if view.small { &mut self.small } else { &mut self.tiny };
+        let turns = if view.turned { &[Turn::Upright, Turn::Quarter][..] } else { &[Turn::Upright][..] };
         let mut map = ProbabilityMap::blank(size);
         for area in tiles(size, TILE, TILE_OVERLAP) {
             let tile = cropped(&work, area);
             for &turn in turns {
-                let view = turned(&tile.picture, turn);
-                let probabilities = probabilities(network.as_mut(), &view.picture)?;
-                let map_from_view = tile.source_from_derived.after(&view.source_from_derived);
-                raise(&mut map, &probabilities, view.picture.size, &map_from_view);
+                let seen = turned(&tile.picture, turn);
+                let probabilities = probabilities(network.as_mut(), &seen.picture)?;
+                let map_from_seen = tile.source_from_derived.after(&seen.source_from_derived);
+                raise(&mut map, &probabilities, seen.picture.size, &map_from_seen);
             }
         }
         let sx = picture.size.width as f32 / size.width as f32;
@@ -99,18 +108,20 @@ impl TextDetector {
         Ok(text_boxes(&map, &self.settings.db).into_iter().map(in_picture).collect())
     }
 
-    /// Factors by which the picture is scaled for its views, coarsest first.
-    fn factors(&self, size: Size, effort: Effort) -> Vec<f32> {
+    /// The views of a picture, coarsest first.
+    fn views(&self, size: Size, effort: Effort) -> Vec<View> {
         let settings = &self.settings;
-        let long_side = size.width.max(size.height) as f32;
-        let whole = match effort {
-            Effort::Fast => settings.fast_side,
-            Effort::Thorough => settings.thorough_side,
-        };
-        let first = (whole as f32 / long_side).min(settings.max_enlarge);
+        let thorough = !effort.is_fast();
+        let whole = if thorough { settings.thorough_side } else { settings.fast_side };
+        let factor = (whole as f32 / size.width.max(size.height) as f32).min(settings.max_enlarge);
+        let mut views = vec![View { factor, small: thorough, turned: thorough && settings.turned }];
         let finest = (settings.tiled_pixels as f32 / size.pixels() as f32).sqrt().min(1.0);
-        // A second view pays when it is clearly finer.
-        if effort == Effort::Thorough && finest > 1.25 * first { vec![first, finest] } else { vec![first] }
+        // A second view pays when it is clearly finer. It is for text too small for the first, and has many times its
+        // pixels: the small network there would cost more than all else together.
+        if thorough && finest > 1.25 * factor {
+            views.push(View { factor: finest, small: false, turned: false });
+        }
+        views
     }
 }
 
@@ -124,8 +135,8 @@ impl Detector for TextDetector {
             return Ok(Vec::new());
         }
         let mut boxes = Vec::new();
-        for factor in self.factors(picture.size, effort) {
-            boxes.extend(self.view(picture, factor, effort)?);
+        for view in self.views(picture.size, effort) {
+            boxes.extend(self.look(picture, view)?);
         }
         let mut boxes = merged(boxes);
         boxes.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -228,6 +239,7 @@ mod tests {
 
     use super::*;
     use crate::infer::Tensor;
+    use crate::types::detection::Headings;
 
     /// Says "text" with certainty where the input is bright.
     struct SeesBright {
@@ -279,7 +291,7 @@ mod tests {
     fn boxes_are_told_in_display_space() {
         let mut picture = with_lines(320, 160, &[(64, 64, 128, 16)]);
         picture.display_from_picture = 3.0;
-        for effort in [Effort::Fast, Effort::Thorough] {
+        for effort in [Effort::Fast(Headings::UPRIGHT), Effort::Thorough] {
             let found = detector(TextSettings::default()).detect(&picture, effort).unwrap();
             assert_eq!(found.len(), 1);
             assert!(found[0].quad.center().distance(Point::new(128.0 * 3.0, 72.0 * 3.0)) < 3.0, "{found:?}");
@@ -289,7 +301,7 @@ mod tests {
     #[test]
     fn odd_pictures_are_survived() {
         for (w, h) in [(1, 1), (1, 900), (3000, 1), (33, 31)] {
-            for effort in [Effort::Fast, Effort::Thorough] {
+            for effort in [Effort::Fast(Headings::UPRIGHT), Effort::Thorough] {
                 detector(TextSettings::default()).detect(&with_lines(w, h, &[]), effort).unwrap();
             }
         }
@@ -302,13 +314,14 @@ mod tests {
             (Size::new(640, 480), Effort::Thorough, vec![1.5]),
             (Size::new(1280, 720), Effort::Thorough, vec![1.0]),
             (Size::new(4000, 3000), Effort::Thorough, vec![0.32, 1.0]),
-            (Size::new(4000, 3000), Effort::Fast, vec![0.24]),
+            (Size::new(4000, 3000), Effort::Fast(Headings::UPRIGHT), vec![0.24]),
         ];
         for (size, effort, factors) in table {
-            assert_eq!(text.factors(size, effort), factors);
+            let seen: Vec<f32> = text.views(size, effort).iter().map(|v| v.factor).collect();
+            assert_eq!(seen, factors);
         }
-        let huge = text.factors(Size::new(20000, 20000), Effort::Thorough);
-        assert!(huge[1] * huge[1] * 4e8 <= 24.1e6);
+        let finest = text.views(Size::new(20000, 20000), Effort::Thorough)[1].factor;
+        assert!(finest * finest * 4e8 <= 24.1e6);
     }
 
     proptest! {

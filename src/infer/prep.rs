@@ -103,6 +103,19 @@ pub fn turned(picture: &Picture, turn: Turn) -> Derived {
     Derived { picture: Picture::new(size, data, picture.display_from_picture), source_from_derived }
 }
 
+/// The picture mirrored left to right.
+pub fn mirrored(picture: &Picture) -> Derived {
+    let width = picture.size.width as usize;
+    let mut data = Vec::with_capacity(picture.data.len());
+    for row in picture.data.chunks_exact((width * 3).max(1)) {
+        data.extend(row.chunks_exact(3).rev().flatten());
+    }
+    Derived {
+        picture: Picture::new(picture.size, data, picture.display_from_picture),
+        source_from_derived: Affine::scale_shift(-1.0, 1.0, width as f32, 0.0),
+    }
+}
+
 /// The picture turned clockwise by any angle on a canvas that holds all of it; bilinear, black outside.
 pub fn rotated(picture: &Picture, angle_rad: f32) -> Derived {
     let (w, h) = (picture.size.width as f32, picture.size.height as f32);
@@ -331,6 +344,16 @@ mod tests {
             let seen = pixel(&rotated.picture, p.x as u32, p.y as u32);
             prop_assert!((f32::from(seen[0]) - x as f32 * 8.0).abs() <= 9.0, "{:?}", seen);
             prop_assert!((f32::from(seen[1]) - y as f32 * 8.0).abs() <= 9.0, "{:?}", seen);
+        }
+    }
+
+    #[test]
+    fn every_pixel_of_a_mirrored_picture_comes_from_where_its_map_says() {
+        let picture = numbered(5, 3);
+        let mirror = mirrored(&picture);
+        for (x, y) in [(0, 0), (4, 2), (1, 1)] {
+            let p = mirror.source_from_derived.apply(Point::new(x as f32 + 0.5, y as f32 + 0.5));
+            assert_eq!(pixel(&mirror.picture, x, y), pixel(&picture, p.x as u32, p.y as u32));
         }
     }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use super::detectors::{Ask, Detectors, models_used, zoo};
 use super::plans;
-use super::schedule::{Place, ask};
+use super::schedule::{Feedback, Place, ask};
 use super::settings::Settings;
 use super::source::{Opened, Pictures, hash, open};
 use super::tone::ToneSamples;
@@ -22,7 +22,7 @@ use crate::infer::zoo::Zoo;
 use crate::plan::file::frame_table;
 use crate::plan::{PolicySettings, RegionBuilder};
 use crate::track::{GlobalMotion, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker};
-use crate::types::detection::{Detection, FrameDetections};
+use crate::types::detection::{Class, Detection, Effort, FrameDetections, Headings};
 use crate::types::frame::{MediaKind, Picture, SourceInfo};
 use crate::types::plan::{PLAN_VERSION, PlanHeader, RedactionPlan};
 use crate::types::progress::{Continue, Observer, Phase};
@@ -126,6 +126,7 @@ fn look(
     let (looked_out, looked_in) = sync_channel::<Result<Looked>>(threads * 2);
     let work_in = Arc::new(Mutex::new(work_in));
     let first = opened.source.info().time_base;
+    let feedback = Feedback::default();
     std::thread::scope(|scope| {
         let spawn = |name: String| std::thread::Builder::new().name(name);
         let failed = |e| Error::new(Stage::Detect, ErrorKind::Internal, "a thread can't be started").because(e);
@@ -137,9 +138,14 @@ fn look(
         }
         drop((looked_out, work_in));
         let tracker = Tracker::new(TrackSettings::default(), first);
-        let collecting = move || collect(tracker, &looked_in);
+        let told = &feedback;
+        let collecting = move || {
+            let collected = collect(tracker, &looked_in, told);
+            told.close();
+            collected
+        };
         let collector = spawn("track".into()).spawn_scoped(scope, collecting).map_err(failed)?;
-        let decoded = decode(opened, info, work_out, observer).map_err(|e| e.at(&job.label));
+        let decoded = decode(opened, info, work_out, &feedback, observer).map_err(|e| e.at(&job.label));
         let collected = collector
             .join()
             .map_err(|_| Error::new(Stage::Track, ErrorKind::Internal, "the tracker panicked").at(&job.label))?;
@@ -153,7 +159,17 @@ fn look(
 }
 
 /// Decodes to the end; each frame goes out when the one behind it is known.
-fn decode(mut opened: Opened, info: &SourceInfo, out: SyncSender<Work>, observer: &dyn Observer) -> Result<Decoded> {
+fn decode(
+    mut opened: Opened,
+    info: &SourceInfo,
+    out: SyncSender<Work>,
+    feedback: &Feedback,
+    observer: &dyn Observer,
+) -> Result<Decoded> {
+    let kind = info.kind;
+    let schedule = |frame, scene_start, last_of_scene| {
+        ask(Place { kind, frame, scene_start, last_of_scene, headings: feedback.headings(frame) })
+    };
     let mut pictures = Pictures::new(info);
     let (mut cuts, mut motion) = (SceneCutDetector::default(), MotionEstimator::default());
     let mut told = Decoded { pts: vec![], damaged: vec![], scene_cuts: vec![] };
@@ -170,7 +186,8 @@ fn decode(mut opened: Opened, info: &SourceInfo, out: SyncSender<Work>, observer
         let picture = pictures.picture(&frame)?;
         let scene_cut = cuts.push(&picture) && frame.index > 0;
         if let Some(work) = held.take() {
-            send(work, scene_start, scene_cut, &out)?;
+            let ask = schedule(work.frame, scene_start, scene_cut);
+            send(work, ask, &out)?;
         }
         if scene_cut {
             told.scene_cuts.push(frame.index);
@@ -185,13 +202,14 @@ fn decode(mut opened: Opened, info: &SourceInfo, out: SyncSender<Work>, observer
         }
     }
     if let Some(work) = held {
-        send(work, scene_start, true, &out)?;
+        let ask = schedule(work.frame, scene_start, true);
+        send(work, ask, &out)?;
     }
     Ok(told)
 }
 
-fn send(mut work: Work, scene_start: FrameIndex, last_of_scene: bool, out: &SyncSender<Work>) -> Result<()> {
-    work.ask = ask(Place { since_cut: work.frame - scene_start, last_of_scene });
+fn send(mut work: Work, ask: Ask, out: &SyncSender<Work>) -> Result<()> {
+    work.ask = ask;
     out.send(work).map_err(|_| Error::new(Stage::Detect, ErrorKind::Internal, "the detectors stopped"))
 }
 
@@ -213,14 +231,18 @@ fn run_networks(
 }
 
 fn behind(work: Work, style: crate::types::plan::MaskStyle, detections: Vec<Detection>) -> Looked {
-    let thorough = work.ask.faces == Ask::THOROUGH.faces;
+    let thorough = !work.ask.faces.is_some_and(Effort::is_fast);
     let tones = ToneSamples::of(style, work.frame, &work.picture, &detections);
     let found = FrameDetections { frame: work.frame, pts: work.pts, detections, scene_cut: work.scene_cut, thorough };
     Looked { found, luma: work.luma, motion: work.motion, tones }
 }
 
 /// Puts frames back in order and tracks what was found.
-fn collect(mut tracker: Tracker, looked_in: &Receiver<Result<Looked>>) -> Result<(Vec<Track>, ToneSamples)> {
+fn collect(
+    mut tracker: Tracker,
+    looked_in: &Receiver<Result<Looked>>,
+    feedback: &Feedback,
+) -> Result<(Vec<Track>, ToneSamples)> {
     let mut waiting: BTreeMap<FrameIndex, Looked> = BTreeMap::new();
     let mut next = 0;
     let (mut tracks, mut tones) = (Vec::new(), ToneSamples::default());
@@ -231,9 +253,16 @@ fn collect(mut tracker: Tracker, looked_in: &Receiver<Result<Looked>>) -> Result
             tones.merge(looked.tones);
             tracker.push(&looked.found, looked.motion, looked.luma)?;
             tracks.append(&mut tracker.take_finished());
+            feedback.tell(next, headings(&tracker));
             next += 1;
         }
     }
     tracks.append(&mut tracker.finish());
     Ok((tracks, tones))
+}
+
+/// Which ways up the heads stand that are followed now, and upright for those that come.
+fn headings(tracker: &Tracker) -> Headings {
+    let faces = tracker.expected().into_iter().filter(|e| e.class == Class::Face);
+    faces.fold(Headings::UPRIGHT, |all, face| all.with(Headings::of_angle_rad(face.quad.angle_rad())))
 }

@@ -3,7 +3,7 @@
 use super::settings::{FaceDetectorName, Settings};
 use crate::detect::face::blazeface::BlazeFace;
 use crate::detect::face::centerface::CenterFace;
-use crate::detect::face::ensemble::{FaceDetector, Member};
+use crate::detect::face::ensemble::{FaceDetector, Networks};
 use crate::detect::face::seeta::Seeta;
 use crate::detect::face::verify::FaceVerifier;
 use crate::detect::face::yunet::YuNet;
@@ -17,6 +17,9 @@ use crate::types::stage::Detector;
 
 /// Score from which a box of the reserved network counts at all; weaker ones are noise.
 const VERIFIER_THRESHOLD: f32 = 0.5;
+
+/// Smallest face that Seeta looks for, pixels: its own least.
+const SEETA_LEAST_PX: f32 = 20.0;
 
 /// What to look for in one picture, and how hard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,21 +46,8 @@ pub struct Detectors {
 impl Detectors {
     /// The detectors that redaction uses.
     pub fn for_redaction(settings: &Settings, zoo: &Zoo) -> Result<Self> {
-        let mut members = Vec::new();
-        for name in settings.face_detectors.iter().filter(|_| settings.targets.faces) {
-            members.push(match name {
-                FaceDetectorName::Yunet => {
-                    Member { network: Box::new(YuNet::new(zoo.network(Model::YuNet)?)), threshold: 0.45 }
-                }
-                FaceDetectorName::Centerface => {
-                    Member { network: Box::new(CenterFace::new(zoo.network(Model::CenterFace)?)), threshold: 0.2 }
-                }
-                FaceDetectorName::Seeta => {
-                    Member { network: Box::new(Seeta::new(&zoo.bytes(Model::Seeta)?, 20.0)?), threshold: 0.5 }
-                }
-            });
-        }
-        let faces = (!members.is_empty()).then(|| Box::new(FaceDetector::new(members)) as Box<dyn Detector>);
+        let faces = settings.targets.faces.then(|| face_detector(settings, zoo));
+        let faces = faces.transpose()?;
         Ok(Self { faces, text: text_detector(settings, zoo)? })
     }
 
@@ -80,6 +70,22 @@ impl Detectors {
         }
         Ok(found)
     }
+}
+
+fn face_detector(settings: &Settings, zoo: &Zoo) -> Result<Box<dyn Detector>> {
+    let mut networks = Networks::default();
+    for name in &settings.face_detectors {
+        match name {
+            FaceDetectorName::Yunet => networks.yunet = Some(Box::new(YuNet::new(zoo.network(Model::YuNet)?))),
+            FaceDetectorName::Centerface => {
+                networks.centerface = Some(Box::new(CenterFace::new(zoo.network(Model::CenterFace)?)));
+            }
+            FaceDetectorName::Seeta => {
+                networks.seeta = Some(Box::new(Seeta::new(&zoo.bytes(Model::Seeta)?, SEETA_LEAST_PX)?));
+            }
+        }
+    }
+    Ok(Box::new(FaceDetector::new(networks, settings.sensitivity)?))
 }
 
 fn text_detector(settings: &Settings, zoo: &Zoo) -> Result<Option<Box<dyn Detector>>> {

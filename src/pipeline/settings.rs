@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::detect::face::ensemble::Sensitivity;
 use crate::media::encode::VideoCodec;
 use crate::plan::{KeepRegion, OperatorRegion};
 use crate::types::limits::Limits;
@@ -69,6 +70,7 @@ pub struct Encoding {
 pub struct Settings {
     pub targets: Targets,
     pub face_detectors: Vec<FaceDetectorName>,
+    pub sensitivity: Sensitivity,
     /// Further growth of every mask on each side, as a share of its size.
     pub margin: f32,
     pub style: MaskStyle,
@@ -102,6 +104,7 @@ impl Settings {
         BTreeMap::from([
             ("targets".into(), targets.into()),
             ("face-detectors".into(), detectors.join(",")),
+            ("sensitivity".into(), format!("{:?}", self.sensitivity).to_lowercase()),
             ("margin".into(), self.margin.to_string()),
             ("allow-damaged".into(), self.allow_damaged.to_string()),
         ])

@@ -240,7 +240,8 @@ impl<'a> Check<'a> {
     }
 
     fn search(&mut self, picture: &Picture, frame: FrameIndex, time_secs: f64, regions: &[&Region]) -> Result<()> {
-        let effort = if frame == 0 || self.plan.header.frames.count == 1 { Effort::Thorough } else { Effort::Fast };
+        let is_photo = self.plan.header.source.kind == MediaKind::Photo;
+        let effort = if is_photo { Effort::Thorough } else { Effort::Key };
         let ask = Ask { faces: Some(effort), text: Some(effort) };
         let hits = self.detectors.detect(picture, ask)?;
         let place = |r: &&&Region| r.quad_at(frame);

@@ -29,7 +29,7 @@ pub struct Acceptance {
 /// Settings of the policy. Shares are of the object's own sides, times are seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolicySettings {
-    /// From the face as found to the whole head.
+    /// Growth of heads as found.
     pub face_margins: Margins,
     pub face_shape: Shape,
     /// Padding of text on all sides, as a share of the line's height, and at least in pixels.
@@ -58,8 +58,9 @@ pub struct PolicySettings {
 impl Default for PolicySettings {
     fn default() -> Self {
         Self {
-            face_margins: Margins { left: 0.35, top: 0.55, right: 0.35, bottom: 0.35 },
-            face_shape: Shape::Quad,
+            // Quads of faces hold the whole head already.
+            face_margins: Margins::even(0.0),
+            face_shape: Shape::Head,
             text_pad: 0.2,
             text_pad_px: 2.0,
             margin: 0.0,

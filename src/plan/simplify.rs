@@ -25,6 +25,7 @@ pub fn covers(shape: Shape, outer: &Quad, inner: &Quad) -> bool {
     match shape {
         Shape::Quad => outer.is_convex() && outer.contains_quad(inner),
         Shape::Ellipse => ellipse_covers(outer, inner),
+        Shape::Head => outline_covers(shape, outer, inner),
     }
 }
 
@@ -52,6 +53,21 @@ fn ellipse_covers(outer: &Quad, inner: &Quad) -> bool {
     let (a, b, c) = (u[0] * u[0] + v[0] * v[0], u[0] * u[1] + v[0] * v[1], u[1] * u[1] + v[1] * v[1]);
     let stretch = ((a + c) / 2.0 + (((a - c) / 2.0).powi(2) + b * b).sqrt()).sqrt();
     d[0].hypot(d[1]) + stretch <= 1.0
+}
+
+/// Distance in pixels by which rounding may put a corner outside of the outline that it lies on.
+const ON_EDGE_PX: f32 = 0.01;
+
+/// What is drawn for a round shape is a convex polygon: the outer one holds the inner one when it holds its corners.
+fn outline_covers(shape: Shape, outer: &Quad, inner: &Quad) -> bool {
+    let edges = shape.outline(outer);
+    let inner = shape.outline(inner);
+    let clockwise = (0..edges.len()).all(|i| {
+        let (a, b) = (edges[i], edges[(i + 1) % edges.len()]);
+        let length = a.distance(b).max(f32::MIN_POSITIVE);
+        inner.iter().all(|p| (b.x - a.x) * (p.y - a.y) - (b.y - a.y) * (p.x - a.x) >= -ON_EDGE_PX * length)
+    });
+    clockwise && outer.area() > 0.0
 }
 
 /// Indices of the keyframes with their quads, for one quad a frame. The first and the last frame always are among them,
@@ -135,7 +151,7 @@ mod tests {
     fn even_motion_needs_two_keyframes() {
         let quads: Vec<Quad> =
             (0..100).map(|k| Quad::rotated_rect(Point::new(100.0 + 3.0 * k as f32, 200.0), 60.0, 80.0, 0.3)).collect();
-        for shape in [Shape::Quad, Shape::Ellipse] {
+        for shape in [Shape::Quad, Shape::Ellipse, Shape::Head] {
             assert_eq!(simplify(&quads, &[], shape, Slack::default()).len(), 2);
         }
         let still = vec![quads[0]; 5000];

@@ -5,9 +5,6 @@ use crate::types::geometry::{Orientation, Point, Quad, Size};
 use crate::types::mask::{Coverage, Span};
 use crate::types::plan::Shape;
 
-/// Corners of the polygon that stands for an ellipse. It is drawn around the ellipse, so none of it is lost.
-const ELLIPSE_CORNERS: usize = 64;
-
 /// The picture that masks are drawn into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Canvas {
@@ -31,10 +28,7 @@ impl Canvas {
 /// All pixels of the canvas that the outline touches, rounded outward to the grid. `quad` is in display space; the
 /// result is in coded space.
 pub fn cover(quad: &Quad, shape: Shape, canvas: &Canvas) -> Coverage {
-    let outline: Vec<Point> = match shape {
-        Shape::Quad => quad.corners.to_vec(),
-        Shape::Ellipse => ellipse_outline(quad),
-    };
+    let outline = shape.outline(quad);
     let coded: Vec<Point> =
         outline.into_iter().map(|p| canvas.orientation.coded_from_display(p, canvas.size)).collect();
     if coded.iter().any(|p| !p.x.is_finite() || !p.y.is_finite()) {
@@ -42,24 +36,6 @@ pub fn cover(quad: &Quad, shape: Shape, canvas: &Canvas) -> Coverage {
         return Coverage::whole(canvas.size);
     }
     fill_hull(&convex_hull(coded), canvas)
-}
-
-/// A polygon around the ellipse that is inscribed in the quad (taken as a parallelogram).
-fn ellipse_outline(quad: &Quad) -> Vec<Point> {
-    let c = &quad.corners;
-    let center = quad.center();
-    let half = |a: Point, b: Point, c: Point, d: Point| {
-        Point::new((b.x - a.x + c.x - d.x) / 4.0, (b.y - a.y + c.y - d.y) / 4.0)
-    };
-    let (u, v) = (half(c[0], c[1], c[2], c[3]), half(c[0], c[3], c[2], c[1]));
-    let step = std::f32::consts::TAU / ELLIPSE_CORNERS as f32;
-    let outward = 1.0 / (step / 2.0).cos();
-    (0..ELLIPSE_CORNERS)
-        .map(|i| {
-            let (s, c) = (i as f32 * step).sin_cos();
-            Point::new(center.x + (u.x * c + v.x * s) * outward, center.y + (u.y * c + v.y * s) * outward)
-        })
-        .collect()
 }
 
 /// Andrew's monotone chain. A quad that crosses itself (in an edited plan, say) hides its whole hull.
@@ -129,6 +105,7 @@ fn extent(hull: &[Point], y0: f32, y1: f32) -> Option<(f32, f32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::geometry::ROUND_CORNERS;
     use crate::types::geometry::Rect;
     use proptest::prelude::*;
 
@@ -209,19 +186,32 @@ mod tests {
             }
         }
 
-        /// An ellipse lies between the shrunk and the full quad.
+        /// Every point inside a round outline is covered.
         #[test]
-        fn ellipses_hold_their_inscribed_points(quad in any_quad(), t in 0f32..6.3, r in 0f32..0.999) {
+        fn round_outlines_hold_their_inscribed_points(
+            quad in any_quad(), t in 0f32..6.3, r in 0f32..0.999, head in any::<bool>()
+        ) {
             let canvas = canvas(101, 83, Orientation::Upright, (0, 0));
-            let coverage = cover(&quad, Shape::Ellipse, &canvas);
+            let (shape, exponent) = if head { (Shape::Head, 3.0) } else { (Shape::Ellipse, 2.0) };
+            let coverage = cover(&quad, shape, &canvas);
             let c = quad.corners;
             let (m, (s, k)) = (quad.center(), t.sin_cos());
-            let at = |a: f32, b: f32, o: f32| m_component(a, b, o);
-            let x = m.x + r * (k * at(c[0].x, c[1].x, 0.0) + s * at(c[0].x, c[3].x, 0.0));
-            let y = m.y + r * (k * at(c[0].y, c[1].y, 0.0) + s * at(c[0].y, c[3].y, 0.0));
+            let on_curve = |v: f32| r * v.signum() * v.abs().powf(2.0 / exponent);
+            let (k, s) = (on_curve(k), on_curve(s));
+            let x = m.x + k * (c[1].x - c[0].x) / 2.0 + s * (c[3].x - c[0].x) / 2.0;
+            let y = m.y + k * (c[1].y - c[0].y) / 2.0 + s * (c[3].y - c[0].y) / 2.0;
             if x >= 0.0 && y >= 0.0 && x < 101.0 && y < 83.0 {
                 prop_assert!(covers(&coverage, x as u32, y as u32), "({x}, {y}) is shown");
             }
+        }
+
+        /// The polygon lies around the curve, and hardly beyond it.
+        #[test]
+        fn the_outline_is_circumscribed_and_close(i in 0usize..ROUND_CORNERS, t in 0f32..1.0, exponent in 2f32..4.0) {
+            let outline = Quad::from(Rect::new(-1.0, -1.0, 2.0, 2.0)).superellipse_outline(exponent);
+            let p = outline[i].lerp(outline[(i + 1) % ROUND_CORNERS], t);
+            let level = (p.x.abs().powf(exponent) + p.y.abs().powf(exponent)).powf(1.0 / exponent);
+            prop_assert!((0.999..1.02).contains(&level), "{level} at {p:?}");
         }
 
         /// Spans are sorted, not empty, and inside the picture.
@@ -236,10 +226,5 @@ mod tests {
                 prop_assert!(s.x0 < s.x1 && s.x1 <= 101 && s.y < 83);
             }
         }
-    }
-
-    /// Half of the way from `a` to `b`, moved by `o`.
-    fn m_component(a: f32, b: f32, o: f32) -> f32 {
-        (b - a) / 2.0 + o
     }
 }

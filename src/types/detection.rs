@@ -35,8 +35,8 @@ impl Class {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detection {
     pub class: Class,
-    /// The object as found (a face box, a text line), not yet grown; display space. For a face that lies on its side
-    /// edge 0-1 is the forehead's.
+    /// Display space. Text and the like as found, not yet grown. For a face the whole head: hair, ears and chin, at
+    /// least 30 % beyond the face on every side, so that nothing has to be added; edge 0-1 is the top of the head.
     pub quad: Quad,
     /// Calibrated confidence, 0 to 1.
     pub score: f32,
@@ -61,8 +61,80 @@ pub struct FrameDetections {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Effort {
-    /// Every frame of a clip.
-    Fast,
-    /// Photos and key frames: all networks, rotations, scales and tiles.
+    /// Every frame of a clip: the cheapest network, looking for heads that stand in the given headings.
+    Fast(Headings),
+    /// Key frames of a clip: all networks and quarter turns.
+    Key,
+    /// Photos: all networks, turns, scales and tiles.
     Thorough,
+}
+
+impl Effort {
+    pub fn is_fast(self) -> bool {
+        matches!(self, Effort::Fast(_))
+    }
+}
+
+/// Which ways up heads may stand: a set of quarter turns that is never empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Headings(u8);
+
+impl Headings {
+    pub const UPRIGHT: Headings = Headings(1);
+    pub const ALL: Headings = Headings(0b1111);
+
+    /// Heads turned clockwise by this many quarters.
+    pub const fn of_quarter(quarter: u32) -> Headings {
+        Headings(1 << (quarter % 4))
+    }
+
+    /// The quarter turn next to an angle, radians, clockwise as seen; upright when it is no number.
+    pub fn of_angle_rad(angle_rad: f32) -> Headings {
+        let quarters = (angle_rad / std::f32::consts::FRAC_PI_2).round();
+        Headings::of_quarter(if quarters.is_finite() { quarters.rem_euclid(4.0) as u32 } else { 0 })
+    }
+
+    /// Both sets together.
+    pub const fn with(self, other: Headings) -> Headings {
+        Headings(self.0 | other.0)
+    }
+
+    /// Whether all of the other set are in this one.
+    pub const fn contains(self, other: Headings) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Clockwise quarter turns, ascending.
+    pub fn quarters(self) -> impl Iterator<Item = u32> {
+        (0..4).filter(move |&k| self.contains(Headings::of_quarter(k)))
+    }
+}
+
+impl Default for Headings {
+    fn default() -> Self {
+        Headings::UPRIGHT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f32::consts::PI;
+
+    use super::*;
+
+    #[test]
+    fn angles_fall_to_the_next_quarter_turn() {
+        let table = [(0.1, 0), (PI / 2.0 + 0.7, 1), (PI, 2), (-PI, 2), (-PI / 2.0, 3), (7.0 * PI, 2), (f32::NAN, 0)];
+        for (angle, quarter) in table {
+            assert_eq!(Headings::of_angle_rad(angle).quarters().collect::<Vec<_>>(), [quarter], "{angle}");
+        }
+    }
+
+    #[test]
+    fn sets_join_and_tell_their_members() {
+        let set = Headings::of_quarter(3).with(Headings::UPRIGHT);
+        assert_eq!(set.quarters().collect::<Vec<_>>(), [0, 3]);
+        assert!(Headings::ALL.contains(set) && !set.contains(Headings::ALL));
+    }
 }

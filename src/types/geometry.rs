@@ -8,6 +8,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Corners of the polygon that stands for a round outline. It is drawn around it, so none of it is lost.
+pub const ROUND_CORNERS: usize = 64;
+
 /// A point; the unit is a pixel of the space that the holder names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Point {
@@ -203,6 +206,32 @@ impl Quad {
         let m = self.center();
         let center = Point::new(m.x + dx * c - dy * s, m.y + dx * s + dy * c);
         Quad::rotated_rect(center, w * (1.0 + grow.left + grow.right), h * (1.0 + grow.top + grow.bottom), angle)
+    }
+
+    /// A polygon around the superellipse |x|^n + |y|^n = 1 that is inscribed in the quad (taken as a parallelogram).
+    pub fn superellipse_outline(&self, exponent: f32) -> Vec<Point> {
+        let c = &self.corners;
+        let center = self.center();
+        let half = |a: Point, b: Point, c: Point, d: Point| {
+            Point::new((b.x - a.x + c.x - d.x) / 4.0, (b.y - a.y + c.y - d.y) / 4.0)
+        };
+        let (u, v) = (half(c[0], c[1], c[2], c[3]), half(c[0], c[3], c[2], c[1]));
+        // Tangents touch at (cos^(2/n), sin^(2/n)) and have the normal of that point raised to n-1; where neighbours cross
+        // lies a corner, so the curve stays inside.
+        let normal_exponent = 2.0 * (exponent - 1.0) / exponent;
+        let power = |v: f32| v.signum() * v.abs().powf(normal_exponent);
+        let normal = |i: usize| {
+            let (sin, cos) = (i as f32 * std::f32::consts::TAU / ROUND_CORNERS as f32).sin_cos();
+            Point::new(power(cos), power(sin))
+        };
+        (0..ROUND_CORNERS)
+            .map(|i| {
+                let (a, b) = (normal(i), normal(i + 1));
+                let determinant = a.x * b.y - a.y * b.x;
+                let (x, y) = ((b.y - a.y) / determinant, (a.x - b.x) / determinant);
+                Point::new(center.x + u.x * x + v.x * y, center.y + u.y * x + v.y * y)
+            })
+            .collect()
     }
 
     /// Whether the point lies inside or on the edge of a convex quad.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::detection::Class;
 use super::finding::Finding;
 use super::frame::SourceInfo;
-use super::geometry::{Quad, Size};
+use super::geometry::{Point, Quad, Size};
 use super::time::{FrameIndex, FrameSpan};
 use super::track::Origin;
 
@@ -37,6 +37,27 @@ pub enum Shape {
     Quad,
     /// The ellipse inscribed in the quad.
     Ellipse,
+    /// The superellipse |x|^3 + |y|^3 = 1 inscribed in the quad: a head with its hair and ears, fuller than an ellipse.
+    Head,
+}
+
+impl Shape {
+    /// Exponent of the superellipse; `None` for a quad.
+    pub fn exponent(self) -> Option<f32> {
+        match self {
+            Shape::Quad => None,
+            Shape::Ellipse => Some(2.0),
+            Shape::Head => Some(3.0),
+        }
+    }
+
+    /// A polygon around the shape that is inscribed in the quad.
+    pub fn outline(self, quad: &Quad) -> Vec<Point> {
+        match self.exponent() {
+            None => quad.corners.to_vec(),
+            Some(exponent) => quad.superellipse_outline(exponent),
+        }
+    }
 }
 
 /// What shall be done with a region.

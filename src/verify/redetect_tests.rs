@@ -90,7 +90,9 @@ fn hits_become_masks_findings_or_nothing() {
 fn an_object_that_two_detectors_find_counts_once_with_the_better_score() {
     let mut detectors: Vec<Box<dyn Detector>> =
         vec![Box::new(Fake(vec![face(20.0, 0.4)])), Box::new(Fake(vec![face(22.0, 0.8), face(100.0, 0.75)]))];
-    let verdict = search(&picture(), &mut detectors, Effort::Fast, &FrameContext::default(), &THRESHOLDS).unwrap();
+    let verdict =
+        search(&picture(), &mut detectors, Effort::Fast(Default::default()), &FrameContext::default(), &THRESHOLDS)
+            .unwrap();
     assert_eq!((verdict.hits, verdict.add.len(), verdict.findings.len()), (2, 2, 0));
     assert_eq!(verdict.add[0].score, 0.8);
 }
@@ -98,7 +100,8 @@ fn an_object_that_two_detectors_find_counts_once_with_the_better_score() {
 #[test]
 fn a_detector_that_cannot_run_is_an_error() {
     let mut detectors: Vec<Box<dyn Detector>> = vec![Box::new(Fake(vec![])), Box::new(Broken)];
-    let got = search(&picture(), &mut detectors, Effort::Fast, &FrameContext::default(), &THRESHOLDS);
+    let got =
+        search(&picture(), &mut detectors, Effort::Fast(Default::default()), &FrameContext::default(), &THRESHOLDS);
     assert_eq!(got.unwrap_err().kind(), ErrorKind::Model);
 }
 

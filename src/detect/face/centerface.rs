@@ -4,15 +4,15 @@ use super::{FaceNetwork, RawFace, finished, is_empty};
 use crate::error::Result;
 use crate::infer::Network;
 use crate::infer::engine::{checked, expect_shape};
-use crate::infer::prep::{Affine, Channels, InputSpec, Layout, raised_to_multiple, resize_rgb};
+use crate::infer::prep::{Channels, InputSpec, Layout, raised_to_multiple};
 use crate::types::frame::Picture;
 use crate::types::geometry::{Point, Rect};
 
 /// Pixels of the input for each cell of the outputs.
 const STRIDE: usize = 4;
 
-/// Larger logarithms of a side than any face has: an exponent that overflows would lose the box.
-const MAX_LOG: f32 = 10.0;
+/// No face's side has a logarithm outside of it: an exponent that overflows would lose the box.
+const LOG_RANGE: (f32, f32) = (-2.0, 7.0);
 
 const INPUT: InputSpec = InputSpec { channels: Channels::Rgb, layout: Layout::Nchw, mean: [0.0; 3], scale: [1.0; 3] };
 
@@ -39,23 +39,16 @@ impl FaceNetwork for CenterFace {
             return Ok(Vec::new());
         }
         let canvas = raised_to_multiple(picture.size, 32);
-        let stretched = resize_rgb(&picture.data, picture.size, canvas)?;
         let name = self.network.name().to_owned();
-        let outputs = checked(&name, self.network.run(INPUT.tensor(&stretched, canvas, canvas))?, 4)?;
+        let outputs = checked(&name, self.network.run(INPUT.tensor(&picture.data, picture.size, canvas))?, 4)?;
         let (columns, rows) = (canvas.width as usize / STRIDE, canvas.height as usize / STRIDE);
         for (tensor, channels) in outputs.iter().zip([1, 2, 2, 10]) {
             expect_shape(&name, tensor, &[1, channels, rows, columns])?;
         }
-        let picture_from_model = Affine::scale_shift(
-            picture.size.width as f32 / canvas.width as f32,
-            picture.size.height as f32 / canvas.height as f32,
-            0.0,
-            0.0,
-        );
         let faces =
             outputs[0].data.iter().enumerate().filter(|(_, score)| **score >= threshold).map(|(cell, &score)| {
                 let value = |output: usize, channel: usize| outputs[output].data[channel * rows * columns + cell];
-                decoded(cell % columns, cell / columns, score, value).mapped(&picture_from_model)
+                decoded(cell % columns, cell / columns, score, value)
             });
         Ok(finished(faces.collect()))
     }
@@ -64,7 +57,8 @@ impl FaceNetwork for CenterFace {
 /// Face of one cell in pixels of the input; `value(output, channel)` reads that cell.
 fn decoded(column: usize, row: usize, score: f32, value: impl Fn(usize, usize) -> f32) -> RawFace {
     let stride = STRIDE as f32;
-    let (h, w) = (value(1, 0).min(MAX_LOG).exp() * stride, value(1, 1).min(MAX_LOG).exp() * stride);
+    let side = |channel| value(1, channel).clamp(LOG_RANGE.0, LOG_RANGE.1).exp() * stride;
+    let (h, w) = (side(0), side(1));
     let cx = (column as f32 + value(2, 1) + 0.5) * stride;
     let cy = (row as f32 + value(2, 0) + 0.5) * stride;
     let (x0, y0) = (cx - w / 2.0, cy - h / 2.0);
@@ -80,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_cell_decodes_to_its_box_and_landmarks() {
-        // Canvas 64x32, outputs 16x8; the picture is 32x32 high, so x halves on the way back.
+        // The picture is padded to a canvas of 64x32, outputs are 16x8.
         let mut outputs: Vec<Tensor> =
             [1, 2, 2, 10].iter().map(|&c| Tensor::new(vec![1, c, 8, 16], vec![0.0; c * 128])).collect();
         let cell = 5 * 16 + 6;
@@ -94,11 +88,10 @@ mod tests {
         let mut network = CenterFace::new(FakeNetwork::boxed(vec![1, 3, 32, 64], outputs));
         let faces = network.candidates(&black(48, 16), 0.5).unwrap();
         assert_eq!(faces.len(), 1);
-        // Centre (24, 23), 8x16 in the input; the picture is 48x16.
-        let expected = Rect::new(20.0 * 0.75, 15.0 * 0.5, 8.0 * 0.75, 16.0 * 0.5);
+        let expected = Rect::new(20.0, 15.0, 8.0, 16.0);
         assert!(faces[0].rect.iou(expected) > 0.999, "{:?}", faces[0].rect);
         let eye = faces[0].landmarks.unwrap()[0];
-        assert!(eye.distance(Point::new(22.0 * 0.75, 23.0 * 0.5)) < 1e-3, "{eye:?}");
+        assert!(eye.distance(Point::new(22.0, 23.0)) < 1e-3, "{eye:?}");
         assert!(network.candidates(&black(48, 16), 0.8).unwrap().is_empty());
     }
 }

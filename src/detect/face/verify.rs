@@ -54,20 +54,17 @@ impl Detector for FaceVerifier {
         &self.name
     }
 
-    /// `Effort::Fast`: upright only, the whole picture and the coarsest tiles. `Effort::Thorough`: all levels of tiles
-    /// in four rotations, and the second network.
+    /// `Effort::Fast`: upright only, the whole picture and the coarsest tiles. Else all levels of tiles in four
+    /// rotations, and the second network.
     fn detect(&mut self, picture: &Picture, effort: Effort) -> Result<Vec<Detection>> {
-        let (turns, levels) = match effort {
-            Effort::Fast => (&Turn::ALL[..1], 2),
-            Effort::Thorough => (&Turn::ALL[..], usize::MAX),
-        };
+        let (turns, levels) = if effort.is_fast() { (&Turn::ALL[..1], 2) } else { (&Turn::ALL[..], usize::MAX) };
         let mut found = Vec::new();
         for side in tile_sides(picture.size.width.max(picture.size.height)).into_iter().take(levels) {
             for area in tiles::tiles(picture.size, side, side / LEVEL_FACTOR) {
                 self.tile(picture, area, turns, &mut found)?;
             }
         }
-        if let (Some(second), Effort::Thorough) = (&mut self.second, effort) {
+        if let (Some(second), false) = (&mut self.second, effort.is_fast()) {
             let work = scaled_down(picture, SEETA_SIDE)?;
             let faces = second.candidates(&work.picture, self.threshold)?;
             let map = &work.source_from_derived;

@@ -10,8 +10,8 @@ use crate::types::geometry::{Point, Rect};
 
 const STRIDES: [u32; 3] = [8, 16, 32];
 
-/// Larger logarithms of a side than any face has: an exponent that overflows would lose the box.
-const MAX_LOG: f32 = 8.0;
+/// No face's side has a logarithm beyond it: an exponent that overflows would lose the box.
+const MAX_LOG: f32 = 6.0;
 
 const INPUT: InputSpec = InputSpec { channels: Channels::Bgr, layout: Layout::Nchw, mean: [0.0; 3], scale: [1.0; 3] };
 
@@ -72,7 +72,7 @@ impl Head<'_> {
         let (column, row) = ((cell % columns) as f32, (cell / columns) as f32);
         let b = &self.boxes.data[cell * 4..cell * 4 + 4];
         let (cx, cy) = ((column + b[0]) * stride, (row + b[1]) * stride);
-        let (w, h) = (b[2].min(MAX_LOG).exp() * stride, b[3].min(MAX_LOG).exp() * stride);
+        let (w, h) = (b[2].clamp(-MAX_LOG, MAX_LOG).exp() * stride, b[3].clamp(-MAX_LOG, MAX_LOG).exp() * stride);
         let k = &self.points.data[cell * 10..cell * 10 + 10];
         let landmarks =
             std::array::from_fn(|j| Point::new((k[2 * j] + column) * stride, (k[2 * j + 1] + row) * stride));

@@ -27,7 +27,7 @@ use crate::types::frame::{Frame, MediaKind, SourceInfo};
 use crate::types::plan::{PlanHeader, RedactionPlan, Region};
 use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::stage::Sink;
-use crate::types::time::FrameIndex;
+use crate::types::time::{FrameIndex, TimeBase};
 use crate::verify::coverage::FrameDigest;
 use crate::verify::sidecar::DigestWriter;
 
@@ -175,10 +175,11 @@ fn render_clip(
             let mut frame = frame?;
             pts.push(frame.pts);
             painter.get_or_insert_with(|| Painter::new(plan, &info, &frame)).paint(&mut frame)?;
-            let start_secs = info.time_base.secs(frame.pts);
-            if frame.index == 0 && !(0.0..=LATEST_START_SECS).contains(&start_secs) {
-                offset = frame.pts;
-                outcome.findings.push(rebased(start_secs));
+            if frame.index == 0 {
+                offset = clock_offset(frame.pts, info.time_base);
+                if offset != 0 {
+                    outcome.findings.push(rebased(info.time_base.secs(frame.pts)));
+                }
             }
             frame.pts -= offset;
             let frame = normalizer.apply(frame)?;
@@ -204,6 +205,11 @@ fn render_clip(
     })?;
     digests.finish()?;
     Ok(outcome)
+}
+
+/// Ticks that are taken off every timestamp of a clip whose first frame is shown at `first_pts`.
+pub fn clock_offset(first_pts: i64, time_base: TimeBase) -> i64 {
+    if (0.0..=LATEST_START_SECS).contains(&time_base.secs(first_pts)) { 0 } else { first_pts }
 }
 
 fn rebased(secs: f64) -> Finding {

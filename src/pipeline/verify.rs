@@ -7,7 +7,7 @@ use std::io::BufReader;
 
 use super::detectors::{Ask, Detectors, zoo};
 use super::plans;
-use super::render::ActiveRegions;
+use super::render::{ActiveRegions, clock_offset};
 use super::settings::{AudioChoice, Encoding, Settings, VerifyLevel};
 use super::source::{Pictures, open};
 use super::worker::{Job, Outcome, VerifyOrders};
@@ -265,23 +265,29 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    /// Times as the container tells them, read by the strict reader, against those that the encoder got.
+    /// Times as the container tells them, read by the strict reader, and those that the encoder got, against the plan's.
     fn compare_times(&mut self, pts: &[i64], time_base: TimeBase) {
         let source = self.plan.header.source.time_base;
-        let half_tick = 0.5 * time_base.secs(1).max(source.secs(1)) + 1e-9;
-        let off = self
-            .expected_pts
-            .iter()
-            .zip(pts)
-            .position(|(expected, got)| (source.secs(*expected) - time_base.secs(*got)).abs() > half_tick);
-        if let Some(frame) = off {
-            let (expected, got) = (source.secs(self.expected_pts[frame]), time_base.secs(pts[frame]));
+        let table = self.plan.header.frames.pts().unwrap_or_default();
+        let offset = table.first().map_or(0, |first| clock_offset(*first, source));
+        let planned: Vec<f64> = table.iter().map(|pts| source.secs(pts - offset)).collect();
+        // Ticks of the output divide those of the source: nothing has to be rounded.
+        let half_tick = 0.5 * time_base.secs(1);
+        let encoded: Vec<f64> = self.expected_pts.iter().map(|pts| source.secs(*pts)).collect();
+        let shown: Vec<f64> = pts.iter().map(|pts| time_base.secs(*pts)).collect();
+        for times in [&encoded, &shown] {
+            let off = planned.iter().zip(times).position(|(planned, got)| (planned - got).abs() > half_tick);
+            let Some(frame) = off else { continue };
+            let (expected, got) = (planned[frame], times[frame]);
             let message = format!("a frame is shown at {} instead of {}", timecode(got), timecode(expected));
             self.tell(Finding::new(Rule::FrameTable, Severity::Error, message).at(frame as u64, expected));
+            break;
         }
-        if pts.len() as u64 != self.report.frames {
-            let message = format!("the container lists {} frames, {} were decoded", pts.len(), self.report.frames);
-            self.tell(Finding::new(Rule::FrameTable, Severity::Error, message));
+        for (what, count) in [("plan", planned.len()), ("container", pts.len())] {
+            if count as u64 != self.report.frames {
+                let message = format!("the {what} lists {count} frames, {} were decoded", self.report.frames);
+                self.tell(Finding::new(Rule::FrameTable, Severity::Error, message));
+            }
         }
     }
 

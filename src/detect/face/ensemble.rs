@@ -126,8 +126,9 @@ impl FaceDetector {
             }
         }
         let threshold = self.sensitivity.fast_threshold();
-        candidates.retain(|c| sigmoid(c.logit) >= threshold);
-        Ok(unweighed(candidates, picture.size))
+        let mut heads = unweighed(candidates, picture.size);
+        heads.retain(|head| margin(head, picture.size) >= log_odds(threshold));
+        Ok(heads)
     }
 }
 
@@ -179,7 +180,7 @@ impl Detector for FaceDetector {
         let detection = |head: &Head| Detection {
             class: Class::Face,
             quad: head_quad(head, picture.size).scaled(factor),
-            score: head.score,
+            score: sigmoid(margin(head, picture.size)),
             landmarks: head.landmarks.map(|l| l.map(|p| Point::new(p.x * factor, p.y * factor))),
         };
         Ok(heads.iter().map(detection).filter(|d| d.quad.is_finite()).collect())

@@ -24,6 +24,9 @@ pub struct Acceptance {
     pub lone_score: f32,
     /// A track with this many detections is masked, however weak.
     pub min_detections: usize,
+    /// The same for faces, which are looked for in every frame: the best score, or the best two.
+    pub face_best: f32,
+    pub face_second: f32,
 }
 
 /// Settings of the policy. Shares are of the object's own sides, times are seconds.
@@ -72,7 +75,7 @@ impl Default for PolicySettings {
             hold_growth_per_sec: 0.6,
             on_lost: OnLost::Hold,
             lost_secs: Some(2.0),
-            acceptance: Acceptance { lone_score: 0.4, min_detections: 3 },
+            acceptance: Acceptance { lone_score: 0.4, min_detections: 3, face_best: 0.6, face_second: 0.4 },
             review_score: 0.6,
         }
     }
@@ -141,12 +144,22 @@ fn evidence(track: &Track) -> (f32, usize) {
     track.detected().fold((0.0, 0), |(best, n), p| (p.score.max(best), n + 1))
 }
 
+/// Whether a track of a clip is masked without being asked about. A photo has no second look, so there all is masked.
+fn is_established(track: &Track, acceptance: &Acceptance) -> bool {
+    let (best, count) = evidence(track);
+    if track.class != Class::Face {
+        return best >= acceptance.lone_score || count >= acceptance.min_detections;
+    }
+    let seconds = track.detected().filter(|p| p.score >= acceptance.face_second).count();
+    best >= acceptance.face_best || seconds >= 2
+}
+
 /// Masks of the tracks of one scene: one for each, and one of the whole picture for each span that is blanked.
 pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> Vec<MaskTrack> {
     let mut masks = Vec::with_capacity(tracks.len());
     for track in tracks.iter().filter(|t| !t.points.is_empty()) {
         let (best, count) = evidence(track);
-        let accepted = best >= settings.acceptance.lone_score || count >= settings.acceptance.min_detections;
+        let accepted = clip.times.count() == 1 || is_established(track, &settings.acceptance);
         let mut mask = MaskTrack {
             class: track.class,
             decision: Decision::Redact,
@@ -196,11 +209,9 @@ fn lose(
     mask: &mut MaskTrack,
 ) -> Option<FrameIndex> {
     let span = track.span();
-    let (best, detections) = evidence(track);
+    let (_, detections) = evidence(track);
     // Only what was surely there can get lost; text does not turn away.
-    let sure = detections >= settings.acceptance.min_detections || best >= settings.review_score;
-    let established = track.class == Class::Face && sure;
-    if !established {
+    if track.class != Class::Face || !is_established(track, &settings.acceptance) {
         return None;
     }
     let risk = 1.0 + (detections as f32).ln();

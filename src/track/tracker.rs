@@ -27,6 +27,10 @@ pub struct TrackSettings {
     pub extend_secs: f64,
     /// Most pictures kept for that: bounds memory at high frame rates.
     pub max_kept_frames: usize,
+    /// Score from which a face in a frame that was only glanced at begins a track; weaker ones may continue one.
+    pub begin_glance_score: f32,
+    /// What a face's score counts for when its frame was only glanced at.
+    pub glance_weight: f32,
     /// Frames to both sides over which places are smoothed.
     pub smooth_radius: usize,
 }
@@ -39,6 +43,8 @@ impl Default for TrackSettings {
             max_gap_secs: 2.0,
             extend_secs: 2.0,
             max_kept_frames: 128,
+            begin_glance_score: 0.75,
+            glance_weight: 0.5,
             smooth_radius: 3,
         }
     }
@@ -171,11 +177,17 @@ impl Tracker {
         let Some(now) = self.kept.back() else { return };
         for (live, detection) in self.live.iter_mut().zip(continued) {
             match detection {
-                Some(detection) => live.observe(detection, now, self.settings.association.firm_score),
+                Some(detection) => {
+                    let glanced = !found.thorough && detection.class == Class::Face;
+                    let weight = if glanced { self.settings.glance_weight } else { 1.0 };
+                    live.observe(detection, now, self.settings.association.firm_score, weight);
+                }
                 None => live.miss(now, &self.settings, self.time_base),
             }
         }
-        for detection in new {
+        let begins =
+            |d: &&Detection| found.thorough || d.class != Class::Face || d.score >= self.settings.begin_glance_score;
+        for detection in new.into_iter().filter(begins) {
             let live = self.begin(detection, found);
             self.live.push(live);
         }
@@ -256,8 +268,9 @@ impl Tracker {
 
 impl Live {
     /// A detection continues the track; frames since the last one are filled.
-    fn observe(&mut self, detection: &Detection, now: &Kept, firm_score: f32) {
-        let point = detected(detection, now.frame, now.pts);
+    fn observe(&mut self, detection: &Detection, now: &Kept, firm_score: f32, weight: f32) {
+        let mut point = detected(detection, now.frame, now.pts);
+        point.score *= weight;
         if let Some(last) = self.points.last().filter(|_| !self.pending.is_empty()) {
             let gap: Vec<GapFrame> = self
                 .pending

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::again;
 use super::fuse::{Head, fused, sigmoid, unweighed};
 pub use super::gather::Networks;
 use super::gather::{Window, look};
@@ -13,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::infer::prep::scaled_down;
 use crate::types::detection::{Class, Detection, Effort, Headings};
 use crate::types::frame::Picture;
-use crate::types::geometry::{Point, Size};
+use crate::types::geometry::{Point, Rect, Size};
 use crate::types::stage::Detector;
 
 /// How little evidence is enough. Missing a face costs more than hiding something else.
@@ -57,6 +58,9 @@ const COST_SLOPE: f32 = 0.6;
 const USUAL_SHARE: f32 = 0.01;
 /// Tiny heads need no less evidence than this many factors e below the usual share.
 const LEAST_LOG_SHARE: f32 = -4.0;
+/// Probabilities, at the usual cost, between which a head is looked at again.
+const HOPELESS: f32 = 0.08;
+const BEYOND_DOUBT: f32 = 0.7;
 /// Longest side at which quality is measured: what the networks mostly see.
 const QUALITY_SIDE: u32 = 1280;
 
@@ -78,27 +82,37 @@ impl FaceDetector {
         Ok(Self { name: names.join("+"), networks, sensitivity })
     }
 
-    /// The lists of views of the networks that are present, with the weights that belong to them.
-    fn profile(&self, effort: Effort) -> (&'static [Views], &'static Weights) {
+    fn profile(&self, effort: Effort) -> &'static Profile {
         match (self.networks.has(Net::YuNet), self.networks.has(Net::CenterFace), effort) {
-            (true, true, Effort::Thorough) => (passes::THOROUGH, &weights::BOTH),
-            (true, true, _) => (passes::KEY, &weights::BOTH),
-            (false, true, _) => (passes::CENTERFACE_ALONE, &weights::CENTERFACE),
-            (_, false, _) => (passes::YUNET_ALONE, &weights::YUNET),
+            (true, true, Effort::Thorough) => &THOROUGH,
+            (true, true, _) => &KEY,
+            (false, true, _) => &CENTERFACE_ALONE,
+            (_, false, _) => &YUNET_ALONE,
         }
     }
 
     fn weighed(&mut self, picture: &Picture, effort: Effort) -> Result<Vec<Head>> {
-        let (views, weights) = self.profile(effort);
-        let whole = [Window::whole(picture.size)];
-        let mut candidates = Vec::new();
-        for views in views {
-            look(&mut self.networks, picture, views, &whole, &mut candidates)?;
-        }
         let is_poor = Quality::of(&scaled_down(picture, QUALITY_SIDE)?.picture).is_poor();
         let threshold = self.sensitivity.threshold(is_poor);
-        let mut heads = fused(candidates, picture.size, weights);
-        heads.retain(|head| is_worth_its_mask(head, threshold, picture.size));
+        let profile = self.profile(effort);
+        let mut candidates = Vec::new();
+        for views in profile.views {
+            look(&mut self.networks, picture, views, &[Window::whole(picture.size)], &mut candidates)?;
+        }
+        let mut heads = match &profile.again {
+            None => fused(candidates, picture.size, profile.weights, None),
+            Some((views, weights)) => {
+                let mut heads = fused(candidates.clone(), picture.size, profile.weights, None);
+                heads.retain(|head| is_unsure(head, threshold, picture.size));
+                let windows = again::windows(&heads, picture.size);
+                for views in *views {
+                    look(&mut self.networks, picture, views, &windows, &mut candidates)?;
+                }
+                let cores: Vec<Rect> = windows.into_iter().flat_map(|w| w.cores).collect();
+                fused(candidates, picture.size, weights, Some(&cores))
+            }
+        };
+        heads.retain(|head| margin(head, picture.size) >= log_odds(threshold));
         Ok(heads)
     }
 
@@ -112,17 +126,41 @@ impl FaceDetector {
             }
         }
         let threshold = self.sensitivity.fast_threshold();
-        candidates.retain(|c| sigmoid(c.logit) >= threshold);
-        Ok(unweighed(candidates, picture.size))
+        let mut heads = unweighed(candidates, picture.size);
+        heads.retain(|head| margin(head, picture.size) >= log_odds(threshold));
+        Ok(heads)
     }
 }
 
-/// Whether the evidence outweighs the area that the mask would take.
-fn is_worth_its_mask(head: &Head, threshold: f32, picture: Size) -> bool {
-    let log_odds = |p: f32| (p / (1.0 - p)).ln();
+/// Views with the weights that were fitted on them.
+struct Profile {
+    views: &'static [Views],
+    weights: &'static Weights,
+    again: Option<(&'static [Views], &'static Weights)>,
+}
+
+const THOROUGH: Profile =
+    Profile { views: passes::THOROUGH, weights: &weights::BOTH, again: Some((passes::AGAIN, &weights::BOTH_AGAIN)) };
+const KEY: Profile = Profile { views: passes::KEY, weights: &weights::BOTH, again: None };
+const YUNET_ALONE: Profile = Profile { views: passes::YUNET_ALONE, weights: &weights::YUNET, again: None };
+const CENTERFACE_ALONE: Profile =
+    Profile { views: passes::CENTERFACE_ALONE, weights: &weights::CENTERFACE, again: None };
+
+fn log_odds(p: f32) -> f32 {
+    let p = p.clamp(1e-4, 1.0 - 1e-4);
+    (p / (1.0 - p)).ln()
+}
+
+/// Log odds less what the area of the mask costs.
+fn margin(head: &Head, picture: Size) -> f32 {
     let share = head.width * head.height / picture.pixels() as f32;
-    let score = head.score.clamp(1e-4, 1.0 - 1e-4);
-    log_odds(score) >= log_odds(threshold) + COST_SLOPE * (share / USUAL_SHARE).ln().max(LEAST_LOG_SHARE)
+    log_odds(head.score) - COST_SLOPE * (share / USUAL_SHARE).ln().max(LEAST_LOG_SHARE)
+}
+
+/// Neither hopeless nor beyond doubt.
+fn is_unsure(head: &Head, threshold: f32, picture: Size) -> bool {
+    let margin = margin(head, picture);
+    margin > log_odds(HOPELESS.min(threshold / 3.0)) && margin < log_odds(BEYOND_DOUBT)
 }
 
 impl Detector for FaceDetector {
@@ -142,9 +180,13 @@ impl Detector for FaceDetector {
         let detection = |head: &Head| Detection {
             class: Class::Face,
             quad: head_quad(head, picture.size).scaled(factor),
-            score: head.score,
+            score: sigmoid(margin(head, picture.size)),
             landmarks: head.landmarks.map(|l| l.map(|p| Point::new(p.x * factor, p.y * factor))),
         };
         Ok(heads.iter().map(detection).filter(|d| d.quad.is_finite()).collect())
     }
 }
+
+#[cfg(test)]
+#[path = "ensemble_tests.rs"]
+mod tests;

@@ -7,7 +7,7 @@ use super::gather::Candidate;
 use super::passes::Net;
 use super::weights::{CLUSTER_FEATURES, CONTEXT_FEATURES, Weights};
 use crate::detect::nms::{self, RectIndex};
-use crate::types::geometry::{Point, Rect, Size};
+use crate::types::geometry::{Point, Quad, Rect, Size};
 
 /// Boxes whose ellipses' extents overlap by this much show the same head.
 const CLUSTER_IOU: f32 = 0.4;
@@ -31,7 +31,7 @@ pub struct Head {
     /// Calibrated probability.
     pub score: f32,
     extent: Rect,
-    features: [f32; CLUSTER_FEATURES],
+    features: Vec<f32>,
     rank: f32,
     /// Whether a network that the regressions know saw it.
     is_fitted: bool,
@@ -39,14 +39,18 @@ pub struct Head {
     second_opinion: Option<f32>,
 }
 
-/// Heads with their scores, duplicates removed, best first.
-pub fn fused(candidates: Vec<Candidate>, picture: Size, weights: &Weights) -> Vec<Head> {
+/// Heads with their scores, duplicates removed, best first. `again`: the areas that were looked at again, for weights
+/// that know of it.
+pub fn fused(candidates: Vec<Candidate>, picture: Size, weights: &Weights, again: Option<&[Rect]>) -> Vec<Head> {
     let clusters = nms::grouped(candidates, extent_of, |c| c.logit, CLUSTER_IOU, f32::INFINITY);
     let mut heads = without_doubles(clusters.into_iter().map(|c| head(c, picture)).collect());
-    let first: Vec<f32> = heads.iter().map(|h| h.fitted(&weights.cluster, &[])).collect();
+    if let Some(areas) = again {
+        heads.iter_mut().for_each(|head| head.mark(areas));
+    }
+    let first: Vec<f32> = heads.iter().map(|h| h.fitted(weights.cluster, &[])).collect();
     let contexts: Vec<_> = (0..heads.len()).map(|i| context(i, &heads, &first)).collect();
     for (head, context) in heads.iter_mut().zip(contexts) {
-        let fitted = head.fitted(&weights.context, &context);
+        let fitted = head.fitted(weights.context, &context);
         let second = head.second_opinion.map_or(0.0, sigmoid);
         head.score = 1.0 - (1.0 - fitted) * (1.0 - second);
     }
@@ -65,11 +69,26 @@ pub fn unweighed(candidates: Vec<Candidate>, picture: Size) -> Vec<Head> {
 }
 
 impl Head {
+    /// Box around the ellipse inscribed in the face box, axis-parallel.
+    pub fn extent(&self) -> Rect {
+        self.extent
+    }
+
+    /// Repeats the features for heads that were looked at again: there the same evidence weighs otherwise.
+    fn mark(&mut self, areas: &[Rect]) {
+        let is_again = areas.iter().any(|&area| Quad::from(area).contains(self.center));
+        let factor = if is_again { 1.0 } else { 0.0 };
+        let repeated: Vec<f32> = self.features.iter().map(|f| f * factor).collect();
+        self.features.extend(repeated);
+        self.features.push(factor);
+    }
+
     /// Probability by a regression over the cluster's features and more; 0 when only unknown networks saw it.
     fn fitted(&self, weights: &[f32], more: &[f32]) -> f32 {
         if !self.is_fitted {
             return 0.0;
         }
+        debug_assert_eq!(weights.len(), self.features.len() + more.len() + 1);
         let constant = weights[weights.len() - 1];
         sigmoid(self.features.iter().chain(more).zip(weights).map(|(f, w)| f * w).sum::<f32>() + constant)
     }
@@ -148,12 +167,12 @@ fn head(cluster: Vec<Candidate>, picture: Size) -> Head {
         landmarks,
         score: 0.0,
         extent: extent(center, width, height, heading),
-        features: [0.0; CLUSTER_FEATURES],
+        features: Vec::new(),
         rank: 0.0,
         is_fitted: members.iter().any(|m| m.net != Net::Seeta),
         second_opinion,
     };
-    head.features = features(&head, &members, share, spread, picture);
+    head.features = features(&head, &members, share, spread, picture).to_vec();
     let f = &head.features;
     head.rank = f[0].max(f[6]) + 0.5 * f[0].min(f[6]) + 0.25 * (f[1] + f[7]);
     if let Some(logit) = second_opinion {
@@ -261,3 +280,7 @@ fn context(at: usize, heads: &[Head], first: &[f32]) -> [f32; CONTEXT_FEATURES] 
     let total = agree + against + 0.3;
     [agree.ln_1p(), against.ln_1p(), agree / total, against / total, alike / total]
 }
+
+#[cfg(test)]
+#[path = "fuse_tests.rs"]
+mod tests;

@@ -34,17 +34,17 @@ pub struct Candidate {
     pub landmarks: Option<[Point; 5]>,
 }
 
-/// Part of a picture to look at: boxes centred in `core` are taken from a view of `area`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Part of a picture to look at: boxes centred in one of the `cores` are taken from a view of `area`.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Window {
     pub area: Rect,
-    pub core: Rect,
+    pub cores: Vec<Rect>,
 }
 
 impl Window {
     pub fn whole(size: Size) -> Window {
         let area = Rect::new(0.0, 0.0, size.width as f32, size.height as f32);
-        Window { area, core: area }
+        Window { area, cores: vec![area] }
     }
 }
 
@@ -96,7 +96,8 @@ impl Net {
     }
 }
 
-/// Shows the views to the networks that are present, in each window, and adds what they find.
+/// Shows the views to the networks that are present, in each window, and adds what they find. [`Scale::Fine`] looks at
+/// the whole picture in tiles of its own.
 pub fn look(
     networks: &mut Networks,
     picture: &Picture,
@@ -108,8 +109,8 @@ pub fn look(
     if !views.nets.iter().any(|&net| networks.has(net)) {
         return Ok(());
     }
-    let tiled = if views.scale == Scale::Fine { tile_windows(picture.size, windows, factor) } else { Vec::new() };
-    for window in if views.scale == Scale::Fine { &tiled } else { windows } {
+    let tiled = if views.scale == Scale::Fine { Some(tile_windows(picture.size, factor)) } else { None };
+    for window in tiled.as_deref().unwrap_or(windows) {
         let part = faced(part_of(picture, window, factor)?, views.mirrored);
         for &eighths in views.eighths {
             let view = turned_by_eighths(&part.picture, eighths);
@@ -121,31 +122,22 @@ pub fn look(
     Ok(())
 }
 
-/// The tiles of all windows.
-fn tile_windows(size: Size, windows: &[Window], factor: f32) -> Vec<Window> {
+/// Tiles that cover the picture; each point of it is in the core of one of them.
+fn tile_windows(size: Size, factor: f32) -> Vec<Window> {
     let (side, overlap) = ((TILE_SIDE / factor) as u32, (TILE_OVERLAP / factor) as u32);
-    let bounds = Window::whole(size).area;
-    let tile = |area: Rect| {
-        // The half of the overlap on this side of the border is this tile's, the other its neighbour's.
-        let inner = |low: f32, length: f32, end: f32| {
-            let half = overlap as f32 / 2.0;
-            let start = if low > 0.0 { low + half } else { low };
-            let stop = if low + length < end { low + length - half } else { low + length };
-            (start, stop - start)
-        };
-        let (x, width) = inner(area.x, area.width, bounds.width);
-        let (y, height) = inner(area.y, area.height, bounds.height);
-        Window { area, core: Rect::new(x, y, width, height) }
+    // The half of the overlap on this side of the border is this tile's, the other its neighbour's.
+    let inner = |start: f32, length: f32, end: u32| {
+        let half = overlap as f32 / 2.0;
+        let stop = if start + length < end as f32 { start + length - half } else { start + length };
+        let start = if start > 0.0 { start + half } else { start };
+        (start, stop - start)
     };
-    tiles(size, side, overlap)
-        .into_iter()
-        .map(tile)
-        .flat_map(|t| {
-            windows.iter().filter_map(move |w| {
-                Some(Window { area: t.area.intersection(w.area)?, core: t.core.intersection(w.core)? })
-            })
-        })
-        .collect()
+    let tile = |area: Rect| {
+        let (x, width) = inner(area.x, area.width, size.width);
+        let (y, height) = inner(area.y, area.height, size.height);
+        Window { area, cores: vec![Rect::new(x, y, width, height)] }
+    };
+    tiles(size, side, overlap).into_iter().map(tile).collect()
 }
 
 /// The window's area at the scale of the view.
@@ -200,7 +192,6 @@ fn candidate(face: &RawFace, net: Net, view: &Derived, origin: &Origin) -> Optio
     }
     let map = &view.source_from_derived;
     let center = map.apply(center);
-    let core = Quad::from(origin.window.core);
     let scale = (map.xx * map.yy - map.xy * map.yx).abs().sqrt();
     let landmarks = face.landmarks.map(|points| points.map(|p| map.apply(p))).map(|[re, le, nose, rm, lm]| {
         // A mirror swaps the person's right and left.
@@ -217,7 +208,8 @@ fn candidate(face: &RawFace, net: Net, view: &Derived, origin: &Origin) -> Optio
         landmarks: landmarks.filter(|l| l.iter().all(|p| p.x.is_finite() && p.y.is_finite())),
     };
     let finite = center.x.is_finite() && center.y.is_finite() && (candidate.width * candidate.height).is_finite();
-    (finite && core.contains(center)).then_some(candidate)
+    let is_ours = origin.window.cores.iter().any(|&core| Quad::from(core).contains(center));
+    (finite && is_ours).then_some(candidate)
 }
 
 /// The picture mirrored left to right if asked for.
@@ -228,4 +220,33 @@ fn faced(part: Derived, is_mirrored: bool) -> Derived {
     let mirror = mirrored(&part.picture);
     let map = part.source_from_derived.after(&mirror.source_from_derived);
     Derived { picture: mirror.picture, source_from_derived: map }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_point_is_in_the_core_of_a_tile_and_deep_inside_its_area(
+            w in 1u32..9000, h in 1u32..9000, fx in 0f32..1.0, fy in 0f32..1.0
+        ) {
+            let factor = 0.6;
+            let (x, y) = (w as f32 * fx, h as f32 * fy);
+            let windows = tile_windows(Size::new(w, h), factor);
+            let inside = |r: &Rect| r.x <= x && x <= r.x + r.width && r.y <= y && y <= r.y + r.height;
+            let own: Vec<&Window> = windows.iter().filter(|t| t.cores.iter().any(inside)).collect();
+            prop_assert!(!own.is_empty());
+            let reach = LARGEST_IN_TILE / factor / 2.0 - 1.0;
+            for t in own {
+                let a = t.area;
+                prop_assert!(a.x == 0.0 || x - reach >= a.x);
+                prop_assert!(a.y == 0.0 || y - reach >= a.y);
+                prop_assert!(a.x + a.width >= w as f32 || x + reach <= a.x + a.width);
+                prop_assert!(a.y + a.height >= h as f32 || y + reach <= a.y + a.height);
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Face networks and what is made of their boxes.
 
+mod again;
 pub mod blazeface;
 pub mod centerface;
 pub mod ensemble;

@@ -72,6 +72,13 @@ const ALL: &[Net] = &[Net::YuNet, Net::CenterFace, Net::Seeta];
 /// Photos.
 pub const THOROUGH: &[Views] = &[Views::new(ALL, Scale::Base, QUARTERS), Views::new(BOTH, Scale::Fine, QUARTERS)];
 
+/// A second look at the surroundings of heads that the first left unsure.
+pub const AGAIN: &[Views] = &[
+    Views::new(BOTH, Scale::Base, DIAGONALS),
+    Views::new(&[Net::CenterFace], Scale::Double, QUARTERS),
+    Views::new(&[Net::CenterFace], Scale::Half, QUARTERS),
+];
+
 /// Key frames of clips.
 pub const KEY: &[Views] = &[Views::new(ALL, Scale::Base, QUARTERS)];
 

@@ -1,0 +1,159 @@
+use proptest::prelude::*;
+
+use super::super::fakes::black;
+use super::super::{FaceNetwork, RawFace};
+use super::*;
+
+/// Sees what `faces` gives for the size of a view.
+struct Sees<F>(&'static str, F);
+
+impl<F: FnMut(Size) -> Vec<RawFace> + Send> FaceNetwork for Sees<F> {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    fn candidates(&mut self, picture: &Picture, threshold: f32) -> Result<Vec<RawFace>> {
+        let mut faces = (self.1)(picture.size);
+        faces.retain(|f| f.score >= threshold);
+        Ok(faces)
+    }
+}
+
+fn sees(name: &'static str, faces: impl FnMut(Size) -> Vec<RawFace> + Send + 'static) -> Option<Box<dyn FaceNetwork>> {
+    Some(Box::new(Sees(name, faces)))
+}
+
+fn face(rect: Rect, score: f32) -> RawFace {
+    RawFace { rect, score, landmarks: None }
+}
+
+fn detector(networks: Networks) -> FaceDetector {
+    FaceDetector::new(networks, Sensitivity::Normal).unwrap()
+}
+
+#[test]
+fn a_detector_needs_a_network_and_is_named_after_those_it_has() {
+    assert_eq!(FaceDetector::new(Networks::default(), Sensitivity::Normal).err().unwrap().kind(), ErrorKind::Usage);
+    let networks = Networks { centerface: sees("c", |_| Vec::new()), seeta: sees("s", |_| Vec::new()), yunet: None };
+    assert_eq!(detector(networks).name(), "c+s");
+}
+
+#[test]
+fn a_head_seen_in_a_turned_view_lies_turned_in_display_space() {
+    // A face upright in views of 60 px width: those of the 100x60 picture turned by a quarter either way.
+    let seen = |size: Size| {
+        if size.width == 60 { vec![face(Rect::new(10.0, 20.0, 12.0, 18.0), 0.9)] } else { Vec::new() }
+    };
+    let mut detector = detector(Networks { yunet: sees("y", seen), ..Networks::default() });
+    let mut picture = black(100, 60);
+    picture.display_from_picture = 2.0;
+    // The picture turned clockwise shows heads upright that were turned by three quarters.
+    for (quarter, center) in [(3, Point::new(58.0, 88.0)), (1, Point::new(142.0, 32.0))] {
+        let found = detector.detect(&picture, Effort::Fast(Headings::of_quarter(quarter))).unwrap();
+        assert_eq!(found.len(), 1);
+        assert!((found[0].quad.angle_rad().sin() - if quarter == 1 { 1.0 } else { -1.0 }).abs() < 1e-4);
+        assert!(found[0].quad.contains(center), "{:?}", found[0]);
+        assert!((found[0].score - sigmoid(Net::YuNet.logit(0.9))).abs() < 1e-4);
+    }
+    assert!(detector.detect(&picture, Effort::Fast(Headings::UPRIGHT)).unwrap().is_empty());
+    assert_eq!(detector.detect(&picture, Effort::Fast(Headings::ALL)).unwrap().len(), 2);
+}
+
+#[test]
+fn what_all_views_agree_on_is_one_sure_head_with_any_choice_of_networks() {
+    // In the middle of a square picture, so that every upright view shows it at the same place.
+    let seen = |size: Size| {
+        let k = size.width as f32 / 80.0;
+        vec![face(Rect::new(30.0 * k, 28.0 * k, 20.0 * k, 24.0 * k), 0.85)]
+    };
+    for members in 1..8 {
+        let network = |bit: u32, name| if members & bit != 0 { sees(name, seen) } else { None };
+        let networks = Networks { yunet: network(1, "y"), centerface: network(2, "c"), seeta: network(4, "s") };
+        let mut detector = detector(networks);
+        for effort in [Effort::Key, Effort::Thorough, Effort::Fast(Headings::ALL)] {
+            let found = detector.detect(&black(80, 80), effort).unwrap();
+            assert_eq!(found.len(), 1, "{members} {effort:?}");
+            assert!(found[0].score > 0.5, "{members} {effort:?} {}", found[0].score);
+            assert!(found[0].quad.contains(Point::new(40.0, 40.0)));
+        }
+    }
+}
+
+#[test]
+fn evidence_asked_for_rises_with_what_the_mask_costs() {
+    let picture = Size::new(1000, 1000);
+    let margin_of = |side: f32| {
+        let candidate = super::super::gather::Candidate {
+            net: Net::YuNet,
+            pass: 0,
+            logit: 0.0,
+            center: Point::new(500.0, 500.0),
+            width: side,
+            height: side,
+            heading: 0,
+            landmarks: None,
+        };
+        margin(&unweighed(vec![candidate], picture)[0], picture)
+    };
+    // A hundredth of the picture is the usual cost; a hundred times less asks for less down to a bound.
+    assert!(margin_of(100.0).abs() < 1e-3);
+    assert!((margin_of(400.0) + 0.6 * 16f32.ln()).abs() < 1e-3);
+    assert!((margin_of(50.0) - 0.6 * 4f32.ln()).abs() < 1e-3);
+    assert!((margin_of(5.0) - 0.6 * 4.0).abs() < 1e-3);
+}
+
+#[test]
+fn poor_pictures_and_higher_sensitivity_ask_for_less() {
+    use Sensitivity::*;
+    let thresholds = [Low, Normal, High, Max].map(|s| (s.threshold(false), s.threshold(true), s.fast_threshold()));
+    for (clear, poor, _) in thresholds {
+        assert!(poor < clear);
+    }
+    for pair in thresholds.windows(2) {
+        assert!(pair[1].0 < pair[0].0 && pair[1].1 < pair[0].1 && pair[1].2 < pair[0].2);
+    }
+}
+
+#[test]
+fn an_unsure_head_is_looked_at_again_and_a_sure_one_is_not() {
+    use std::sync::{Arc, Mutex};
+    for (score, is_unsure) in [(0.5, true), (0.98, false)] {
+        let sizes = Arc::new(Mutex::new(Vec::new()));
+        let log = sizes.clone();
+        let seen = move |size: Size| {
+            log.lock().unwrap().push(size);
+            let is_whole = size == Size::new(400, 300);
+            if is_whole { vec![face(Rect::new(100.0, 100.0, 30.0, 36.0), score)] } else { Vec::new() }
+        };
+        let networks = Networks { yunet: sees("y", |_| Vec::new()), centerface: sees("c", seen), seeta: None };
+        detector(networks).detect(&black(400, 300), Effort::Thorough).unwrap();
+        let sizes = sizes.lock().unwrap();
+        let whole = [Size::new(400, 300), Size::new(300, 400)];
+        let again = sizes.iter().filter(|s| !whole.contains(s)).count();
+        assert_eq!(again > 0, is_unsure, "{score}: {sizes:?}");
+        assert!(sizes.iter().all(|s| s.pixels() <= 400 * 300), "only the surroundings are enlarged: {sizes:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn pictures_of_any_shape_and_boxes_of_any_kind_are_survived(
+        w in prop::sample::select(vec![1u32, 2, 7, 33, 400]), h in prop::sample::select(vec![1u32, 3, 40, 290]),
+        boxes in prop::collection::vec((-1e3f32..1e3, -1e3f32..1e3, -5f32..2e3, -5f32..2e3, 0f32..=1.0), 0..12)
+    ) {
+        let faces: Vec<RawFace> = boxes.iter().map(|&(x, y, w, h, s)| face(Rect::new(x, y, w, h), s)).collect();
+        let again = faces.clone();
+        let networks = Networks {
+            yunet: sees("y", move |_| faces.clone()),
+            centerface: sees("c", move |_| again.clone()),
+            seeta: None,
+        };
+        let mut detector = detector(networks);
+        for effort in [Effort::Fast(Headings::ALL), Effort::Key, Effort::Thorough] {
+            for found in detector.detect(&black(w, h), effort).unwrap() {
+                prop_assert!(found.quad.is_finite() && (0.0..=1.0).contains(&found.score));
+            }
+        }
+    }
+}

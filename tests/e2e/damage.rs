@@ -1,0 +1,84 @@
+//! Damage in the middle of a clip: fatal, unless allowed; then masked whole and recorded.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::common::{Pixels, Scratch};
+
+/// Place and size of each video packet in the file.
+fn packets(path: &Path) -> Vec<(usize, usize)> {
+    let args = ["-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pos,size", "-of", "json"];
+    let output = Command::new("ffprobe").args(args).arg(path).output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let number = |p: &Value, field: &str| p[field].as_str().unwrap().parse().unwrap();
+    told["packets"].as_array().unwrap().iter().map(|p| (number(p, "pos"), number(p, "size"))).collect()
+}
+
+/// A clip of 30 frames with a key frame every 10, whose packet 13 is overwritten.
+fn damaged(scratch: &Scratch, encoder: &str, name: &str) {
+    let path = scratch.clip(30, encoder, name);
+    let (at, size) = packets(&path)[13];
+    let mut bytes = fs::read(&path).unwrap();
+    for (i, byte) in bytes[at + size / 3..at + size].iter_mut().enumerate() {
+        *byte = (i * 151 + 43) as u8;
+    }
+    fs::write(&path, bytes).unwrap();
+}
+
+const CLIPS: [(&str, &str); 3] = [
+    ("-c:v libx264 -g 10 -bf 0 -sc_threshold 0", "damaged.mp4"),
+    ("-c:v libx264 -g 10 -bf 0 -sc_threshold 0", "damaged.mkv"),
+    ("-c:v mpeg4 -g 10 -bf 0", "damaged.mp4"),
+];
+
+#[test]
+fn damage_is_fatal_by_default() {
+    for (encoder, name) in CLIPS {
+        let scratch = Scratch::new();
+        damaged(&scratch, encoder, name);
+        scratch.redact_region(name, "out", "").ends_with(3).tells(&["error", name, "--allow-damaged"]);
+        assert_eq!(scratch.files("out"), Vec::<String>::new());
+        scratch.staging_is_empty("out");
+    }
+}
+
+#[test]
+fn allowed_damage_is_masked_whole_and_recorded() {
+    for (encoder, name) in CLIPS {
+        let scratch = Scratch::new();
+        damaged(&scratch, encoder, name);
+        let run = scratch.redact_region(name, "out", "--allow-damaged --format json").ends_with(0);
+        let report = &run.reports()[0];
+        let findings = report["findings"].as_array().unwrap();
+        assert!(findings.iter().any(|f| f["rule"] == "damaged-frames"), "{name}: {findings:?}");
+        assert!(findings.iter().any(|f| f["rule"] == "loosened"), "{name}: {findings:?}");
+        let pixels = Pixels::gray(&scratch.path("out/damaged.mp4"));
+        assert!((28..=30).contains(&pixels.frames()), "{name}: {} frames", pixels.frames());
+        let last = pixels.frames() - 1;
+        let whole: Vec<usize> =
+            (0..=last).filter(|f| pixels.masked_share(*f, [2, 2, 156, 116]) > 0.99).collect();
+        // From the error to the next key frame at the latest.
+        assert!(!whole.is_empty() && whole.iter().all(|f| (12..20).contains(f)), "{name}: {whole:?}");
+        assert!(whole.contains(&(19 + last - 29)), "{name}: {whole:?}");
+        let plan = fs::read_to_string(scratch.path("out.withhold/plans/damaged.mp4.plan.json")).unwrap();
+        let header: Value = serde_json::from_str(plan.lines().next().unwrap()).unwrap();
+        assert!(!header["damaged"].as_array().unwrap().is_empty(), "{name}");
+        // The plan applies to the same damaged source.
+        let apply = "apply out.withhold/plans/damaged.mp4.plan.json -o again --allow-damaged";
+        scratch.withhold(apply.split_whitespace()).ends_with(0);
+        let same = |out: &str| fs::read(scratch.path(out).join("damaged.mp4")).unwrap();
+        assert!(same("out") == same("again"), "{name}");
+    }
+}
+
+#[test]
+fn an_intact_clip_needs_no_allowance() {
+    let scratch = Scratch::new();
+    scratch.clip(10, "-c:v libx264", "fine.mp4");
+    let run = scratch.redact_region("fine.mp4", "out", "--allow-damaged --format json").ends_with(0);
+    let findings = run.reports()[0]["findings"].as_array().unwrap().clone();
+    assert!(findings.iter().all(|f| f["rule"] != "damaged-frames"), "{findings:?}");
+}

@@ -61,8 +61,8 @@ pub struct PolicySettings {
 impl Default for PolicySettings {
     fn default() -> Self {
         Self {
-            // Quads of faces hold the whole head already.
-            face_margins: Margins::even(0.0),
+            // Quads of faces hold the whole head already; places between detections are less sure than detections.
+            face_margins: Margins::even(0.08),
             face_shape: Shape::Head,
             text_pad: 0.2,
             text_pad_px: 2.0,
@@ -75,7 +75,7 @@ impl Default for PolicySettings {
             hold_growth_per_sec: 0.6,
             on_lost: OnLost::Hold,
             lost_secs: Some(2.0),
-            acceptance: Acceptance { lone_score: 0.4, min_detections: 3, face_best: 0.6, face_second: 0.4 },
+            acceptance: Acceptance { lone_score: 0.4, min_detections: 3, face_best: 0.5, face_second: 0.3 },
             review_score: 0.6,
         }
     }

@@ -41,6 +41,15 @@ impl Sensitivity {
         }
     }
 
+    /// The next higher level.
+    fn raised(self) -> Self {
+        match self {
+            Sensitivity::Low => Sensitivity::Normal,
+            Sensitivity::Normal => Sensitivity::High,
+            Sensitivity::High | Sensitivity::Max => Sensitivity::Max,
+        }
+    }
+
     /// Least probability in a single view of a frame.
     fn fast_threshold(self) -> f32 {
         match self {
@@ -58,6 +67,9 @@ const COST_SLOPE: f32 = 0.6;
 const USUAL_SHARE: f32 = 0.01;
 /// Tiny heads need no less evidence than this many factors e below the usual share.
 const LEAST_LOG_SHARE: f32 = -4.0;
+/// In clips large heads need no more evidence than this many factors e above the usual share: a close-up is the person
+/// whom the clip is about, and tracks sort false ones out.
+const MOST_LOG_SHARE_IN_CLIPS: f32 = 1.0;
 /// Probabilities, at the usual cost, between which a head is looked at again.
 const HOPELESS: f32 = 0.08;
 const BEYOND_DOUBT: f32 = 0.7;
@@ -93,7 +105,9 @@ impl FaceDetector {
 
     fn weighed(&mut self, picture: &Picture, effort: Effort) -> Result<Vec<Head>> {
         let is_poor = Quality::of(&scaled_down(picture, QUALITY_SIDE)?.picture).is_poor();
-        let threshold = self.sensitivity.threshold(is_poor);
+        // Tracks need more than one weak hit, so key frames may tell of weaker ones than photos.
+        let sensitivity = if effort == Effort::Key { self.sensitivity.raised() } else { self.sensitivity };
+        let threshold = sensitivity.threshold(is_poor);
         let profile = self.profile(effort);
         let mut candidates = Vec::new();
         for views in profile.views {
@@ -112,7 +126,7 @@ impl FaceDetector {
                 fused(candidates, picture.size, weights, Some(&cores))
             }
         };
-        heads.retain(|head| margin(head, picture.size) >= log_odds(threshold));
+        heads.retain(|head| margin(head, picture.size, most_log_share(effort)) >= log_odds(threshold));
         Ok(heads)
     }
 
@@ -127,7 +141,7 @@ impl FaceDetector {
         }
         let threshold = self.sensitivity.fast_threshold();
         let mut heads = unweighed(candidates, picture.size);
-        heads.retain(|head| margin(head, picture.size) >= log_odds(threshold));
+        heads.retain(|head| margin(head, picture.size, MOST_LOG_SHARE_IN_CLIPS) >= log_odds(threshold));
         Ok(heads)
     }
 }
@@ -151,15 +165,21 @@ fn log_odds(p: f32) -> f32 {
     (p / (1.0 - p)).ln()
 }
 
-/// Log odds less what the area of the mask costs.
-fn margin(head: &Head, picture: Size) -> f32 {
+/// Log odds less what the area of the mask costs. `most_log_share` bounds the cost of large heads.
+fn margin(head: &Head, picture: Size, most_log_share: f32) -> f32 {
     let share = head.width * head.height / picture.pixels() as f32;
-    log_odds(head.score) - COST_SLOPE * (share / USUAL_SHARE).ln().max(LEAST_LOG_SHARE)
+    let log_share = (share / USUAL_SHARE).ln().max(LEAST_LOG_SHARE).min(most_log_share);
+    log_odds(head.score) - COST_SLOPE * log_share
+}
+
+/// Bound of the cost of large heads: photos have none, because nothing else sorts false ones out.
+fn most_log_share(effort: Effort) -> f32 {
+    if effort == Effort::Thorough { f32::INFINITY } else { MOST_LOG_SHARE_IN_CLIPS }
 }
 
 /// Neither hopeless nor beyond doubt.
 fn is_unsure(head: &Head, threshold: f32, picture: Size) -> bool {
-    let margin = margin(head, picture);
+    let margin = margin(head, picture, f32::INFINITY);
     margin > log_odds(HOPELESS.min(threshold / 3.0)) && margin < log_odds(BEYOND_DOUBT)
 }
 
@@ -180,7 +200,7 @@ impl Detector for FaceDetector {
         let detection = |head: &Head| Detection {
             class: Class::Face,
             quad: head_quad(head, picture.size).scaled(factor),
-            score: sigmoid(margin(head, picture.size)),
+            score: sigmoid(margin(head, picture.size, most_log_share(effort))),
             landmarks: head.landmarks.map(|l| l.map(|p| Point::new(p.x * factor, p.y * factor))),
         };
         Ok(heads.iter().map(detection).filter(|d| d.quad.is_finite()).collect())

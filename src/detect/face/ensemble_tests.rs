@@ -93,7 +93,7 @@ fn evidence_asked_for_rises_with_what_the_mask_costs() {
             heading: 0,
             landmarks: None,
         };
-        margin(&unweighed(vec![candidate], picture)[0], picture)
+        margin(&unweighed(vec![candidate], picture)[0], picture, f32::INFINITY)
     };
     // A hundredth of the picture is the usual cost; a hundred times less asks for less down to a bound.
     assert!(margin_of(100.0).abs() < 1e-3);

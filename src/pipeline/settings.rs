@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::worker::any_path;
 use crate::media::encode::VideoCodec;
 use crate::plan::{KeepRegion, OperatorRegion};
 use crate::types::limits::Limits;
@@ -37,7 +38,7 @@ pub enum AudioChoice {
     /// The source's, encoded anew.
     Keep,
     /// A re-voiced track.
-    File(PathBuf),
+    File(#[serde(with = "any_path")] PathBuf),
 }
 
 /// How much of the finished file is searched again by the reserved networks.
@@ -82,7 +83,9 @@ pub struct Settings {
     /// Threads that run networks in one worker process.
     pub inference_threads: usize,
     /// Inference runtime and weights, where the user named them.
+    #[serde(with = "any_path::option")]
     pub runtime: Option<PathBuf>,
+    #[serde(with = "any_path::option")]
     pub models: Option<PathBuf>,
 }
 

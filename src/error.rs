@@ -95,17 +95,24 @@ pub struct Error {
     path: Option<PathBuf>,
     message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    advice: Option<&'static str>,
 }
 
 impl Error {
     /// An error with a message that says what happened and, where it is known, what to do.
     pub fn new(stage: Stage, kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { stage, kind, path: None, message: message.into(), source: None }
+        Self { stage, kind, path: None, message: message.into(), source: None, advice: None }
     }
 
     /// Keeps the underlying error for the log; its text is shown behind the message.
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// Says what to do, behind the cause.
+    pub fn advise(mut self, advice: &'static str) -> Self {
+        self.advice = Some(advice);
         self
     }
 
@@ -129,10 +136,9 @@ impl Error {
 
     /// The message without the path, for reports that must not name the source.
     pub fn message(&self) -> String {
-        match &self.source {
-            Some(source) => format!("{}: {source}", self.message),
-            None => self.message.clone(),
-        }
+        let cause = self.source.as_ref().map_or(String::new(), |source| format!(": {source}"));
+        let advice = self.advice.map_or(String::new(), |advice| format!("; {advice}"));
+        format!("{}{cause}{advice}", self.message)
     }
 }
 

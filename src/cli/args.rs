@@ -16,6 +16,12 @@ The worst of a batch counts.
 Nothing carries its final name unless it was decoded whole, redacted, read again and verified.
 A detector can miss someone: look at the contact sheet of each file before you publish it.";
 
+const EXAMPLES: &str = "\
+Examples:
+  withhold redact clip.mp4 -o out
+  withhold redact photos/ clips/ -o out --names serial
+  withhold redact clip.mp4 -o out --keep-region 20,20,180,60=\"channel logo\" --audio voiceover.wav";
+
 /// Hides who people are in photos and video before publication, and proves that it did.
 #[derive(Debug, Parser)]
 #[command(name = "withhold", version, after_help = AFTER_HELP, max_term_width = 100)]
@@ -200,17 +206,14 @@ pub struct Encoding {
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(after_help = AFTER_HELP, after_long_help = "\
-Examples:
-  withhold redact clip.mp4 -o out
-  withhold redact photos/ clips/ -o out --names serial
-  withhold redact clip.mp4 -o out --keep-region 20,20,180,60=\"channel logo\" --audio voiceover.wav")]
+#[command(after_help = AFTER_HELP, after_long_help = format!("{EXAMPLES}\n\n{AFTER_HELP}"))]
 pub struct Redact {
     /// Photos, clips and folders (searched through)
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
 
-    /// Names of the outputs: the source's, or numbers, because names can tell who, where and when
+    /// Names of the outputs: the source's below the source's folders, or numbers side by side, because names can tell
+    /// who, where and when
     #[arg(long, value_enum, default_value_t = Names::Stem)]
     pub names: Names,
 

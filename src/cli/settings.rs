@@ -1,10 +1,11 @@
 //! From the command line as typed to settled settings.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use withhold::detect::face::ensemble::Sensitivity;
 use withhold::media::encode::VideoCodec;
+use withhold::pipeline::batch::absolute;
 use withhold::pipeline::settings::{AudioChoice, Encoding, FaceDetectorName, Settings, Targets, VerifyLevel};
 use withhold::types::limits::Limits;
 use withhold::types::plan::MaskStyle;
@@ -27,10 +28,9 @@ pub fn jobs(out: &args::Output) -> Result<usize> {
 
 /// The private folder: as named, else beside the output folder.
 pub fn work_dir(out: &args::Output) -> Result<PathBuf> {
-    let full = |path: &Path| std::path::absolute(path).map_err(|e| usage("not a usable path").because(e).at(path));
-    let output = full(&out.output)?;
+    let output = absolute(&out.output)?;
     let work = match &out.work_dir {
-        Some(dir) => full(dir)?,
+        Some(dir) => absolute(dir)?,
         None => {
             let mut name = output.file_name().map_or_else(|| OsString::from("out"), OsString::from);
             name.push(".withhold");
@@ -44,14 +44,19 @@ pub fn work_dir(out: &args::Output) -> Result<PathBuf> {
     Ok(work)
 }
 
-fn limits(out: &args::Output) -> Limits {
-    Limits {
+fn limits(out: &args::Output) -> Result<Limits> {
+    for (flag, secs) in [("--stall-timeout", out.limits.stall_timeout), ("--max-duration", out.limits.max_duration)] {
+        if !(secs > 0.0 && secs <= 1e9) {
+            return Err(usage(format!("{flag} takes a number of seconds above 0")));
+        }
+    }
+    Ok(Limits {
         pixels: out.limits.max_pixels,
         duration_secs: out.limits.max_duration,
-        memory_bytes: out.limits.memory_limit << 20,
+        memory_bytes: out.limits.memory_limit.saturating_mul(1 << 20),
         stall_secs: out.limits.stall_timeout,
         ..Limits::default()
-    }
+    })
 }
 
 fn targets(named: &[args::Target]) -> Result<Targets> {
@@ -154,7 +159,7 @@ pub fn of_rendering(out: &args::Output, encode: Option<&args::Encoding>, allow_d
             args::Verify::Full => VerifyLevel::Full,
         },
         allow_damaged,
-        limits: limits(out),
+        limits: limits(out)?,
         inference_threads: 1,
         runtime: out.engine.runtime.clone(),
         models: out.engine.models.clone(),

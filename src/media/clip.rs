@@ -186,9 +186,9 @@ impl ClipSource {
 
     fn check_limits(&self, pts: i64) -> Result<()> {
         let message = if self.next_index >= self.limits.frames {
-            format!("has more than {} frames: raise the limit if this is meant", self.limits.frames)
+            format!("has more than {} frames: cut it into parts", self.limits.frames)
         } else if self.info.time_base.secs(pts.saturating_sub(self.first_pts)) > self.limits.duration_secs {
-            format!("is longer than {} s: raise the limit if this is meant", self.limits.duration_secs)
+            format!("is longer than {} s: --max-duration allows more", self.limits.duration_secs)
         } else {
             return Ok(());
         };
@@ -240,7 +240,7 @@ fn check_stream(stream: &StreamInfo, limits: &Limits) -> Result<()> {
         (ErrorKind::Unsupported, format!("the linked FFmpeg has no decoder for its video codec ({})", stream.codec))
     } else if u64::from(stream.width) * u64::from(stream.height) > limits.pixels {
         let message = format!(
-            "pictures of {}x{} are over the limit of {} pixels: raise it if this is meant",
+            "pictures of {}x{} are over the limit of {} pixels: --max-pixels allows more",
             stream.width, stream.height, limits.pixels
         );
         (ErrorKind::Limit, message)

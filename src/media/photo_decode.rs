@@ -65,7 +65,7 @@ pub fn check_pixels(size: Size, limits: &Limits) -> Result<()> {
     }
     if size.pixels() > limits.pixels {
         let message = format!(
-            "{}x{} pixels are more than the limit of {}; raise the limit or scale the picture down",
+            "{}x{} pixels are more than the limit of {}; --max-pixels allows more",
             size.width, size.height, limits.pixels
         );
         return Err(Error::new(Stage::Decode, ErrorKind::Limit, message));

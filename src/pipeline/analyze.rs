@@ -88,8 +88,15 @@ pub fn analyze(file: &File, job: &Job, plan_path: &Path, observer: &dyn Observer
     let mut plan = plan_of(header, &tracks, &decoded.pts, settings).map_err(|e| e.at(&job.label))?;
     tones.assign(&mut plan.regions);
     plans::write(&plan, plan_path)?;
-    let findings = plan.header.review.clone();
-    Ok(Outcome { frames: plan.header.frames.count, findings, ..Outcome::default() })
+    Ok(Outcome { frames: plan.header.frames.count, ..Outcome::default() })
+}
+
+/// What a user can do about a decode error.
+fn advised(e: Error, opened: &SourceInfo, settings: &Settings) -> Error {
+    if e.stage() != Stage::Decode || e.kind() != ErrorKind::Damaged || opened.kind == MediaKind::Photo {
+        return e;
+    }
+    if settings.allow_damaged { e } else { e.advise("--allow-damaged masks what is damaged") }
 }
 
 /// Regions and review list of the tracks and of what the operator named.
@@ -145,7 +152,8 @@ fn look(
             collected
         };
         let collector = spawn("track".into()).spawn_scoped(scope, collecting).map_err(failed)?;
-        let decoded = decode(opened, info, work_out, &feedback, observer).map_err(|e| e.at(&job.label));
+        let decoded = decode(opened, info, work_out, &feedback, observer);
+        let decoded = decoded.map_err(|e| advised(e, info, &job.settings).at(&job.label));
         let collected = collector
             .join()
             .map_err(|_| Error::new(Stage::Track, ErrorKind::Internal, "the tracker panicked").at(&job.label))?;

@@ -1,6 +1,6 @@
 //! Which files a batch works on and where each result goes, settled before any work starts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -78,6 +78,7 @@ pub fn collect(
     overwrite: bool,
 ) -> Result<Vec<Entry>> {
     let out_full = absolute(out_dir)?;
+    check_output_folder(out_dir, &out_full)?;
     let mut entries = Vec::new();
     let mut found = Vec::new();
     for input in inputs {
@@ -105,7 +106,7 @@ pub fn collect(
         let first = inputs.first().map_or(Path::new("."), PathBuf::as_path);
         return Err(usage(first, "no photo or clip in here; name files or a folder that holds some"));
     }
-    Ok(entries.into_iter().map(|e| refuse_existing(e, &out_full, overwrite)).collect())
+    Ok(refuse_existing(entries, &out_full, overwrite))
 }
 
 /// The same for plans: each names its source, or `source` does (a file, or a folder that holds the sources).
@@ -114,6 +115,7 @@ pub fn collect(
 /// As [`collect`].
 pub fn collect_plans(plans: &[PathBuf], source: Option<&Path>, out_dir: &Path, overwrite: bool) -> Result<Vec<Entry>> {
     let out_full = absolute(out_dir)?;
+    check_output_folder(out_dir, &out_full)?;
     let entries: Vec<Entry> = plans
         .iter()
         .map(|plan| match plan_item(plan, source) {
@@ -122,7 +124,7 @@ pub fn collect_plans(plans: &[PathBuf], source: Option<&Path>, out_dir: &Path, o
         })
         .collect();
     refuse_collisions(&entries)?;
-    Ok(entries.into_iter().map(|e| refuse_existing(e, &out_full, overwrite)).collect())
+    Ok(refuse_existing(entries, &out_full, overwrite))
 }
 
 fn plan_item(plan: &Path, source: Option<&Path>) -> Result<Item> {
@@ -145,9 +147,34 @@ fn plan_item(plan: &Path, source: Option<&Path>) -> Result<Item> {
     Ok(Item { input, output, is_clip: sniffed.is_clip() })
 }
 
-fn absolute(path: &Path) -> Result<PathBuf> {
-    // The folder need not exist yet: resolve what does.
-    let full = std::path::absolute(path).map_err(|e| usage(path, "not a usable path").because(e))?;
+/// Refuses an output folder that can't become one, before hours of work are spent on it.
+fn check_output_folder(out_dir: &Path, out_full: &Path) -> Result<()> {
+    match out_full.ancestors().find_map(|p| Some((p, fs::metadata(p).ok()?))) {
+        Some((known, meta)) if !meta.is_dir() => {
+            let message = format!("{} is no folder; choose another output folder with -o", known.display());
+            Err(usage(out_dir, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The full path without links and `..`; the end of it need not exist yet.
+///
+/// # Errors
+/// `Usage` for an empty path.
+pub fn absolute(path: &Path) -> Result<PathBuf> {
+    let plain = std::path::absolute(path).map_err(|e| usage(path, "not a usable path").because(e))?;
+    // Folders that do not exist yet are no links: `..` behind them can be taken away as it stands.
+    let mut full = PathBuf::new();
+    for part in plain.components() {
+        match part {
+            Component::ParentDir => {
+                full = full.canonicalize().unwrap_or(full);
+                full.pop();
+            }
+            part => full.push(part),
+        }
+    }
     let mut known = full.as_path();
     loop {
         if let Ok(real) = known.canonicalize() {
@@ -255,6 +282,8 @@ fn output_name(relative: &Path, sniffed: &Sniffed, product: Product, stem: Optio
         .flat_map(Path::components)
         .filter(|c| matches!(c, Component::Normal(_)))
         .collect();
+    // Numbers are there because names tell who, where and when; those of folders do so as well.
+    let folder = if stem.is_some() { PathBuf::new() } else { folder };
     let mut name = match product {
         Product::Media => stem.or_else(|| relative.file_stem().map(OsString::from)).unwrap_or_default(),
         Product::Plan => stem.or_else(|| relative.file_name().map(OsString::from)).unwrap_or_default(),
@@ -267,11 +296,11 @@ fn output_name(relative: &Path, sniffed: &Sniffed, product: Product, stem: Optio
 }
 
 fn refuse_collisions(entries: &[Entry]) -> Result<()> {
-    let mut taken: HashMap<String, &Path> = HashMap::new();
+    let mut taken: HashMap<OsString, &Path> = HashMap::new();
     for entry in entries {
         let Entry::Work(item) = entry else { continue };
         // Folded, because some file systems that results are copied to know no case.
-        let key = item.output.to_string_lossy().to_lowercase();
+        let key = item.output.to_str().map_or_else(|| item.output.clone().into(), |name| name.to_lowercase().into());
         if let Some(other) = taken.insert(key, &item.input) {
             let message = format!(
                 "would have the same output ({}) as {}; redact them into two folders or pass --names serial",
@@ -284,15 +313,20 @@ fn refuse_collisions(entries: &[Entry]) -> Result<()> {
     Ok(())
 }
 
-fn refuse_existing(entry: Entry, out_full: &Path, overwrite: bool) -> Entry {
-    let Entry::Work(item) = entry else { return entry };
-    let target = out_full.join(&item.output);
-    let error = if item.input.canonicalize().is_ok_and(|input| input == target) {
-        usage(&target, "is the source itself; choose another output folder with -o")
-    } else if !overwrite && fs::symlink_metadata(&target).is_ok() {
-        super::commit::exists(&target)
-    } else {
-        return Entry::Work(item);
+/// Fails entries whose output would replace a source of the batch or, unasked, anything else.
+fn refuse_existing(entries: Vec<Entry>, out_full: &Path, overwrite: bool) -> Vec<Entry> {
+    let sources: HashSet<PathBuf> = entries.iter().filter_map(|e| e.input().canonicalize().ok()).collect();
+    let checked = |entry| {
+        let Entry::Work(item) = entry else { return entry };
+        let target = out_full.join(&item.output);
+        let error = if sources.contains(&target) {
+            usage(&target, "the output would replace a source; choose another output folder with -o")
+        } else if !overwrite && fs::symlink_metadata(&target).is_ok() {
+            super::commit::exists(&target)
+        } else {
+            return Entry::Work(item);
+        };
+        Entry::Failed { input: item.input, error }
     };
-    Entry::Failed { input: item.input, error }
+    entries.into_iter().map(checked).collect()
 }

@@ -22,8 +22,11 @@ fn io_error(path: &Path, what: &str, e: io::Error) -> Error {
     Error::new(Stage::Commit, ErrorKind::Io, format!("{what}{hint}")).because(e).at(path)
 }
 
-/// Makes a private folder (mode 0700) and its parents.
+/// Makes a private folder (mode 0700); missing folders above it are made with the usual mode.
 pub fn private_dir(path: &Path) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|e| io_error(parent, "cannot create the folder", e))?;
+    }
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -109,6 +112,9 @@ fn publish_across(staged: &Path, target: &Path, folder: &Path, overwrite: bool) 
         .map_err(|e| io_error(folder, "cannot create a temporary file", e))?;
     let mut source = File::open(staged).map_err(|e| io_error(staged, "cannot read the staged file", e))?;
     io::copy(&mut source, &mut copy).map_err(|e| io_error(target, "cannot write the output", e))?;
+    // Temporary files are private; the output gets the mode that a plain new file has.
+    let mode = source.metadata().map_err(|e| io_error(staged, "cannot read the staged file", e))?.permissions();
+    copy.as_file().set_permissions(mode).map_err(|e| io_error(target, "cannot write the output", e))?;
     copy.as_file().sync_all().map_err(|e| io_error(target, "cannot write the output", e))?;
     let path = copy.into_temp_path();
     rename(&path, target, overwrite).map_err(|e| match e.kind() {

@@ -8,8 +8,8 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::plan::edit::apply_edits;
 use crate::plan::file::{read_from, write_to};
 use crate::plan::{Edits, PlanReader};
-use crate::types::finding::Finding;
-use crate::types::plan::{PlanHeader, RedactionPlan};
+use crate::types::finding::{Finding, Rule, Severity};
+use crate::types::plan::{Decision, PlanHeader, RedactionPlan};
 use crate::types::time::FrameTimes;
 
 fn unreadable(path: &Path, e: std::io::Error) -> Error {
@@ -34,13 +34,32 @@ pub fn write(plan: &RedactionPlan, path: &Path) -> Result<()> {
     write_to(plan, BufWriter::new(file)).map_err(|e| e.at(path))
 }
 
-/// Applies a reviewer's edits; gives a finding for everything that is left visible.
-pub fn edit(plan: &mut RedactionPlan, edits: &Edits) -> Result<Vec<Finding>> {
-    let pts = plan
-        .header
-        .frames
-        .pts()
-        .ok_or_else(|| Error::new(Stage::Plan, ErrorKind::Plan, "the frame table's times do not add up"))?;
+/// Applies a reviewer's edits.
+pub fn edit(plan: &mut RedactionPlan, edits: &Edits) -> Result<()> {
+    let pts = pts(plan)?;
     let time_base = plan.header.source.time_base;
-    apply_edits(plan, edits, FrameTimes { pts: &pts, time_base })
+    apply_edits(plan, edits, FrameTimes { pts: &pts, time_base }).map(drop)
+}
+
+/// What a reader of the plan should know: what a human left visible and why, what is damaged, what to look at.
+pub fn findings(plan: &RedactionPlan) -> Result<Vec<Finding>> {
+    let pts = pts(plan)?;
+    let times = FrameTimes { pts: &pts, time_base: plan.header.source.time_base };
+    let kept = plan.regions.iter().filter_map(|region| {
+        let Decision::Keep { reason, automatic: false } = &region.decision else { return None };
+        let finding = Finding::new(Rule::Kept, Severity::Note, format!("left visible, {reason}"));
+        let at = region.span.start;
+        Some(finding.at(at, times.elapsed_secs(at)).of_region(region.id.clone()))
+    });
+    let damaged = plan.header.damaged.iter().map(|span| {
+        let message = format!("{} damaged frames are masked whole", span.end - span.start);
+        let finding = Finding::new(Rule::DamagedFrames, Severity::Warning, message);
+        finding.at(span.start, times.elapsed_secs(span.start))
+    });
+    Ok(kept.chain(damaged).chain(plan.header.review.iter().cloned()).collect())
+}
+
+fn pts(plan: &RedactionPlan) -> Result<Vec<i64>> {
+    let wrong = || Error::new(Stage::Plan, ErrorKind::Plan, "the frame table's times do not add up");
+    plan.header.frames.pts().ok_or_else(wrong)
 }

@@ -167,7 +167,7 @@ impl Batch<'_> {
         };
         match &self.entries[index] {
             Entry::Skipped { .. } => report.status = Status::Skipped,
-            Entry::Failed { error, .. } => report.error = Some(error.into()),
+            Entry::Failed { input, error } => report.error = Some(ErrorReport::of(error, input)),
             Entry::Work(_) if self.cancel.load(Ordering::SeqCst) => report.status = Status::Interrupted,
             Entry::Work(item) => {
                 let watcher = observer.started(index, &item.input);
@@ -177,7 +177,7 @@ impl Batch<'_> {
                         if error.kind() == ErrorKind::Cancelled {
                             report.status = Status::Interrupted;
                         }
-                        report.error = Some(ErrorReport::from(&error));
+                        report.error = Some(ErrorReport::of(&error, &item.input));
                     }
                 }
             }
@@ -199,13 +199,15 @@ impl Batch<'_> {
             Task::Analyze => {
                 let outcome = file.worker(vec![Step::Analyze { plan: plan_path.clone() }])?;
                 report.frames = outcome.frames;
-                report.regions = count_regions(&plans::read(&plan_path)?.regions);
+                let plan = plans::read(&plan_path)?;
+                report.regions = count_regions(&plan.regions);
+                report.findings = plans::findings(&plan)?;
                 publish(&plan_path, &target, self.overwrite)?;
             }
             Task::Redact => file.redact(false, &plan_path, &target, report)?,
             Task::Apply { plans: given, edits } => {
                 let mut plan = plans::read(&given[index])?;
-                report.findings = plans::edit(&mut plan, edits).map_err(|e| e.at(&given[index]))?;
+                plans::edit(&mut plan, edits).map_err(|e| e.at(&given[index]))?;
                 plans::write(&plan, &plan_path)?;
                 file.redact(true, &plan_path, &target, report)?;
             }
@@ -250,8 +252,9 @@ impl FileRun<'_> {
         let bytes = fs::read(&sheet)
             .map_err(|e| Error::new(Stage::Verify, ErrorKind::Io, "the contact sheet can't be read").because(e))?;
         write_private(&self.private_path("sheets", "html"), &bytes)?;
+        publish(&self.staging.path("staged"), target, self.batch.overwrite)?;
         report.sheet = Some(format!("sheets/{}.html", self.item.output.display()));
-        publish(&self.staging.path("staged"), target, self.batch.overwrite)
+        Ok(())
     }
 
     fn private_path(&self, folder: &str, extension: &str) -> PathBuf {
@@ -282,9 +285,11 @@ impl FileRun<'_> {
             report.rounds = round + 1;
             report.frames = seen.frames;
             report.verify = seen.verify;
-            report.findings.retain(|f| f.rule == Rule::Kept);
-            report.findings.extend(rendered.findings.into_iter().chain(seen.findings));
             let mut plan = plans::read(plan_path)?;
+            // Verification sees what is visible on purpose; the plan knows the reason.
+            let seen_findings = seen.findings.into_iter().filter(|f| f.rule != Rule::Kept);
+            report.findings = plans::findings(&plan)?;
+            report.findings.extend(rendered.findings.into_iter().chain(seen_findings));
             report.regions = count_regions(&plan.regions);
             if let Some(bad) = report.findings.iter().find(|f| f.severity == Severity::Error) {
                 return Err(Error::new(Stage::Verify, ErrorKind::Unverified, format!("withheld: {}", bad.message)));
@@ -314,10 +319,13 @@ impl FileRun<'_> {
                 AudioChoice::File(_) => note("a given sound track was added".into()),
             }
         }
-        for (on, name) in [(settings.targets.faces, "faces"), (settings.targets.text, "text")] {
+        for (on, what) in [(settings.targets.faces, "faces were"), (settings.targets.text, "text was")] {
             if !on {
-                note(format!("{name} were not looked for"));
+                note(format!("{what} not looked for"));
             }
+        }
+        for keep in &settings.keep_regions {
+            note(format!("nothing was masked within {}: {}", keep.region, keep.reason));
         }
         if settings.allow_damaged {
             note("damaged frames were allowed; they are masked whole".into());

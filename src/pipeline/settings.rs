@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::worker::any_path;
 use crate::detect::face::ensemble::Sensitivity;
 use crate::media::encode::VideoCodec;
 use crate::plan::{KeepRegion, OperatorRegion};
@@ -38,7 +39,7 @@ pub enum AudioChoice {
     /// The source's, encoded anew.
     Keep,
     /// A re-voiced track.
-    File(PathBuf),
+    File(#[serde(with = "any_path")] PathBuf),
 }
 
 /// How much of the finished file is searched again by the reserved networks.
@@ -84,7 +85,9 @@ pub struct Settings {
     /// Threads that run networks in one worker process.
     pub inference_threads: usize,
     /// Inference runtime and weights, where the user named them.
+    #[serde(with = "any_path::option")]
     pub runtime: Option<PathBuf>,
+    #[serde(with = "any_path::option")]
     pub models: Option<PathBuf>,
 }
 

@@ -13,6 +13,7 @@ use super::worker::{Event, Job, Outcome, Step};
 use super::{analyze, render, verify};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::progress::{Continue, Observer, Phase};
+use crate::types::report::ErrorReport;
 
 /// Least time between two progress lines of a phase.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -25,9 +26,12 @@ pub fn main(orders: &Path) -> Result<()> {
     // A supervisor that is killed must not leave workers behind.
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|e| broken("cannot watch the supervisor").because(e))?;
-    let event = match prepare(orders).and_then(|(job, source)| run(&job, &source)) {
-        Ok(outcome) => Event::Done(outcome),
-        Err(error) => Event::Failed((&error).into()),
+    let event = match prepare(orders) {
+        Ok((job, source)) => match run(&job, &source) {
+            Ok(outcome) => Event::Done(outcome),
+            Err(error) => Event::Failed(ErrorReport::of(&error, &job.label)),
+        },
+        Err(error) => Event::Failed(ErrorReport::of(&error, orders)),
     };
     tell(&event).map_err(|e| broken("the outcome can't be told").because(e))
 }

@@ -18,9 +18,19 @@ use crate::types::report::{ErrorReport, VerifyReport};
 #[serde(rename_all = "lowercase")]
 pub enum Step {
     /// Source to plan.
-    Analyze { plan: PathBuf },
+    Analyze {
+        #[serde(with = "any_path")]
+        plan: PathBuf,
+    },
     /// Source and plan to a staged file, with the digest of every frame that was handed to the encoder.
-    Render { plan: PathBuf, staged: PathBuf, digest: PathBuf },
+    Render {
+        #[serde(with = "any_path")]
+        plan: PathBuf,
+        #[serde(with = "any_path")]
+        staged: PathBuf,
+        #[serde(with = "any_path")]
+        digest: PathBuf,
+    },
     /// Staged file against plan and digest, and a fresh look for what must not show; writes the contact sheet.
     Verify(VerifyOrders),
 }
@@ -28,10 +38,14 @@ pub enum Step {
 /// What the verification of a staged file needs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VerifyOrders {
+    #[serde(with = "any_path")]
     pub plan: PathBuf,
+    #[serde(with = "any_path")]
     pub staged: PathBuf,
+    #[serde(with = "any_path")]
     pub digest: PathBuf,
     /// Where the contact sheet goes, and its title.
+    #[serde(with = "any_path")]
     pub sheet: PathBuf,
     pub title: String,
 }
@@ -40,6 +54,7 @@ pub struct VerifyOrders {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Job {
     /// Name of the source for messages.
+    #[serde(with = "any_path")]
     pub label: PathBuf,
     pub settings: Settings,
     pub steps: Vec<Step>,
@@ -67,4 +82,34 @@ pub enum Event {
     /// The whole job is done.
     Done(Outcome),
     Failed(ErrorReport),
+}
+
+/// Paths as their bytes, because they need not be text.
+pub mod any_path {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        path.as_os_str().as_bytes().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        Ok(OsString::from_vec(Vec::deserialize(deserializer)?).into())
+    }
+
+    /// The same for paths that may be missing.
+    pub mod option {
+        use super::*;
+
+        pub fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+            path.as_ref().map(|p| p.as_os_str().as_bytes()).serialize(serializer)
+        }
+
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+            Ok(Option::<Vec<u8>>::deserialize(deserializer)?.map(|bytes| OsString::from_vec(bytes).into()))
+        }
+    }
 }

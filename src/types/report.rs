@@ -1,6 +1,7 @@
 //! What is told of a run: one typed, versioned JSON line per file. Holds no crop, no text and no hash of the source.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,13 +31,18 @@ pub enum Status {
 pub struct ErrorReport {
     pub stage: Stage,
     pub kind: ErrorKind,
-    /// Without the path.
+    /// Without the path of the input; other files concerned are named.
     pub message: String,
 }
 
-impl From<&crate::Error> for ErrorReport {
-    fn from(e: &crate::Error) -> Self {
-        Self { stage: e.stage(), kind: e.kind(), message: e.message() }
+impl ErrorReport {
+    /// The error of the file `input`, which is not named: reports get passed on.
+    pub fn of(e: &crate::Error, input: &Path) -> Self {
+        let message = match e.path() {
+            Some(other) if other != input => format!("{}: {}", other.display(), e.message()),
+            _ => e.message(),
+        };
+        Self { stage: e.stage(), kind: e.kind(), message }
     }
 }
 

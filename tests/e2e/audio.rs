@@ -21,7 +21,8 @@ fn secs(stream: &Value, field: &str) -> f64 {
 /// Time at which the sound first gets loud, on the clip's own clock.
 fn onset_secs(path: &Path) -> f64 {
     let args = ["-v", "error", "-nostdin", "-copyts", "-i"];
-    let filter = ["-map", "0:a:0", "-af", "aresample=async=1:first_pts=0", "-ac", "1", "-ar", "8000", "-f", "s16le", "-"];
+    let filter =
+        ["-map", "0:a:0", "-af", "aresample=async=1:first_pts=0", "-ac", "1", "-ar", "8000", "-f", "s16le", "-"];
     let output = Command::new("ffmpeg").args(args).arg(path).args(filter).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let samples = output.stdout.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]]));
@@ -77,7 +78,8 @@ fn a_kept_sound_stays_in_step() {
 #[test]
 fn a_given_sound_replaces_the_source_s() {
     let scratch = Scratch::new();
-    let voice = scratch.ffmpeg("-f lavfi -i sine=f=300:d=0.5 -metadata title=Speaker -metadata artist=Someone", "v.mp3");
+    let voice =
+        scratch.ffmpeg("-f lavfi -i sine=f=300:d=0.5 -metadata title=Speaker -metadata artist=Someone", "v.mp3");
     for source in ["clips/turning.mp4", "demo/interview.mp4"] {
         redact(&scratch, &fixture(source), &format!("--audio {}", voice.display()));
         let output = scratch.path("out").join(Path::new(source).file_name().unwrap());
@@ -106,8 +108,13 @@ fn side_streams_never_cross() {
         redact(&scratch, &source, more);
         let told = probe(&scratch.path("out/leaky.mp4"));
         assert_eq!(told["chapters"].as_array().unwrap().len(), 0);
-        assert!(told["format"]["tags"].as_object().unwrap().keys().all(|k| {
-            ["major_brand", "minor_version", "compatible_brands"].contains(&k.as_str())
-        }), "{told}");
+        assert!(
+            told["format"]["tags"]
+                .as_object()
+                .unwrap()
+                .keys()
+                .all(|k| { ["major_brand", "minor_version", "compatible_brands"].contains(&k.as_str()) }),
+            "{told}"
+        );
     }
 }

@@ -17,7 +17,8 @@ fn huge_png() -> Vec<u8> {
     };
     let side = 60_000u32.to_be_bytes();
     let header = [&side[..], &side, &[8, 2, 0, 0, 0]].concat();
-    [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &header), chunk(b"IDAT", &[0x78, 0x9c]), chunk(b"IEND", b"")].concat()
+    [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &header), chunk(b"IDAT", &[0x78, 0x9c]), chunk(b"IEND", b"")]
+        .concat()
 }
 
 /// `bytes` with a stretch in the middle overwritten.
@@ -204,7 +205,7 @@ fn content_decides_and_not_the_name() {
         scratch.copy(from, to);
     }
     scratch.redact_region("in", "out", "").ends_with(0);
-    assert_eq!(scratch.files("out"), ["clip.mp4", "no-extension.jpg", "photo.webp", "really-tiff.tiff"]);
+    assert_eq!(scratch.files("out"), ["clip.mp4", "no-extension.jpg", "photo.webp", "really-tiff.tif"]);
 }
 
 #[test]

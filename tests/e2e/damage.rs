@@ -58,8 +58,7 @@ fn allowed_damage_is_masked_whole_and_recorded() {
         let pixels = Pixels::gray(&scratch.path("out/damaged.mp4"));
         assert!((28..=30).contains(&pixels.frames()), "{name}: {} frames", pixels.frames());
         let last = pixels.frames() - 1;
-        let whole: Vec<usize> =
-            (0..=last).filter(|f| pixels.masked_share(*f, [2, 2, 156, 116]) > 0.99).collect();
+        let whole: Vec<usize> = (0..=last).filter(|f| pixels.masked_share(*f, [2, 2, 156, 116]) > 0.99).collect();
         // From the error to the next key frame at the latest.
         assert!(!whole.is_empty() && whole.iter().all(|f| (12..20).contains(f)), "{name}: {whole:?}");
         assert!(whole.contains(&(19 + last - 29)), "{name}: {whole:?}");

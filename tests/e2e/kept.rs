@@ -11,7 +11,11 @@ const PICTURE: &str = "-f lavfi -i testsrc2=s=160x120:r=25";
 #[test]
 fn odd_sources_come_out_with_all_their_frames() {
     let table = [
-        ("vfr.mkv", "-vf select='not(mod(n,3))+eq(mod(n,7),1)' -fps_mode vfr -frames:v 12 -c:v libx264 -bf 3", "yuv420p"),
+        (
+            "vfr.mkv",
+            "-vf select='not(mod(n,3))+eq(mod(n,7),1)' -fps_mode vfr -frames:v 12 -c:v libx264 -bf 3",
+            "yuv420p",
+        ),
         ("open-gop.ts", "-frames:v 30 -c:v libx264 -bf 3 -g 10 -x264-params open-gop=1", "yuv420p"),
         ("mpeg2.mpg", "-frames:v 24 -c:v mpeg2video -bf 2 -g 8", "yuv420p"),
         ("interlaced.mpg", "-frames:v 12 -c:v mpeg2video -flags +ildct+ilme -top 1", "yuv420p"),
@@ -28,7 +32,11 @@ fn odd_sources_come_out_with_all_their_frames() {
         ("old.wmv", "-frames:v 6 -c:v wmv2", "yuv420p"),
         ("flash.flv", "-frames:v 6 -c:v flv", "yuv420p"),
         ("free.ogv", "-frames:v 6 -c:v libtheora", "yuv420p"),
-        ("alt-ref.webm", "-frames:v 30 -c:v libvpx-vp9 -auto-alt-ref 1 -lag-in-frames 16 -cpu-used 8 -deadline realtime", "yuv420p"),
+        (
+            "alt-ref.webm",
+            "-frames:v 30 -c:v libvpx-vp9 -auto-alt-ref 1 -lag-in-frames 16 -cpu-used 8 -deadline realtime",
+            "yuv420p",
+        ),
         ("alpha.webm", "-vf format=yuva420p -frames:v 6 -c:v libvpx-vp9 -cpu-used 8 -deadline realtime", "yuv420p"),
     ];
     for (name, args, pixels) in table {
@@ -83,6 +91,24 @@ fn geometry_and_colour_description_are_kept() {
         let (before, after) = (Pixels::rgb(&source), Pixels::rgb(&output));
         let off = (0..160).map(|x| before.at(2, x, 100)[1].abs_diff(after.at(2, x, 100)[1])).max();
         assert!(off < Some(40), "{name}: {off:?}");
+    }
+}
+
+#[test]
+fn clips_come_out_as_players_show_them() {
+    let scratch = Scratch::new();
+    scratch.clip(4, "-c:v libx264 -vf setsar=4/3", "stored.mp4");
+    for degrees in [90, 180, 270] {
+        let copy = format!("-i stored.mp4 -c copy -metadata:s:v rotate={degrees}");
+        let source = scratch.ffmpeg(&copy, "turned.mp4");
+        // ffmpeg turns what it decodes.
+        let upright = scratch.ffmpeg("-i turned.mp4 -c:v ffv1", "upright.mkv");
+        let args = ["redact", source.to_str().unwrap(), "-o", "out", "--overwrite", "--targets", "none"];
+        scratch.withhold(args).ends_with(0);
+        let output = scratch.path("out/turned.mp4");
+        assert!(Pixels::gray(&upright).mean_difference(&Pixels::gray(&output)) < 4.0, "{degrees}");
+        let aspect = if degrees == 180 { "4:3" } else { "3:4" };
+        assert_eq!(video_field(&output, "sample_aspect_ratio"), aspect, "{degrees}");
     }
 }
 

@@ -77,7 +77,7 @@ fn group_plan(scratch: &Scratch) -> Vec<Value> {
 
 /// The middle of a region's first keyframe.
 fn place(region: &Value) -> (usize, usize) {
-    let corners = region["keyframes"][0]["quad"]["corners"].as_array().unwrap();
+    let corners = region["keyframes"][0]["quad"].as_array().unwrap();
     let mean = |axis: &str| corners.iter().map(|c| c[axis].as_f64().unwrap()).sum::<f64>() / 4.0;
     (mean("x") as usize, mean("y") as usize)
 }

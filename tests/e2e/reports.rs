@@ -26,12 +26,7 @@ fn json_reports_are_typed_and_alone_on_standard_output() {
         told.push((report.item, report.status, report.output));
     }
     let done = |n, name: &str| (n, Status::Done, Some(name.to_owned()));
-    let expected = [
-        (0, Status::Withheld, None),
-        done(1, "clip.mp4"),
-        (2, Status::Skipped, None),
-        done(3, "photo.png"),
-    ];
+    let expected = [(0, Status::Withheld, None), done(1, "clip.mp4"), (2, Status::Skipped, None), done(3, "photo.png")];
     assert_eq!(told, expected);
     assert!(!report_schema.is_valid(&serde_json::json!({ "kind": "withhold-report" })));
     let plain = scratch.redact_region("in", "plain", "").ends_with(3);

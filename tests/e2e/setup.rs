@@ -36,8 +36,8 @@ fn a_missing_engine_or_network_stops_the_run() {
     let table = [
         (runtime, scratch.path("missing.so"), vec!["missing.so"]),
         (runtime, scratch.path("library.so"), vec!["library.so"]),
-        (models, scratch.path("missing"), vec!["missing", "make setup"]),
-        (models, scratch.path("empty"), vec!["yunet", "make setup"]),
+        (models, scratch.path("missing"), vec!["missing", "weights"]),
+        (models, scratch.path("empty"), vec!["yunet", "restore"]),
         (models, weights.path("models"), vec!["yunet", "sha256"]),
         (models, gone.path("models"), vec!["yunet", "restore"]),
     ];
@@ -78,7 +78,8 @@ fn help_and_generated_texts() {
     for word in [".TH withhold", "redact", "keep\\-region", "EXIT"] {
         assert!(man.to_lowercase().contains(&word.to_lowercase()), "the man page does not tell {word}");
     }
-    for (what, word) in [("bash", "_withhold"), ("zsh", "#compdef"), ("fish", "complete"), ("report-schema", "RunReport")]
+    for (what, word) in
+        [("bash", "_withhold"), ("zsh", "#compdef"), ("fish", "complete"), ("report-schema", "RunReport")]
     {
         let text = scratch.withhold(["generate", what]).ends_with(0).stdout;
         assert!(text.contains(word), "{what}");

@@ -66,7 +66,17 @@ fn faces_in_soft_looks_verify() {
     let scratch = Scratch::new();
     scratch.copy("demo/portrait.jpg", "portrait.jpg");
     for style in ["blur", "mosaic"] {
-        let run = scratch.withhold(["redact", "portrait.jpg", "-o", "out", "--overwrite", "--style", style, "--format", "json"]);
+        let run = scratch.withhold([
+            "redact",
+            "portrait.jpg",
+            "-o",
+            "out",
+            "--overwrite",
+            "--style",
+            style,
+            "--format",
+            "json",
+        ]);
         let report = &run.ends_with(0).reports()[0];
         assert!(report["regions"]["face"].as_u64() >= Some(1), "{report}");
     }

@@ -115,6 +115,7 @@ impl Bench {
             digest: self.path(digest),
             sheet: self.path("sheet.html"),
             title: "output.mp4".into(),
+            hits_source: 0,
         };
         verify::verify(&self.job, &orders, &Silent)
     }

@@ -162,7 +162,13 @@ fn report_lines(input: &Path, report: &RunReport, quiet: bool, verbose: bool) ->
             let output = report.output.as_deref().unwrap_or("");
             let mut line = format!("{name} -> {output}: {}", counts(report));
             if let Some(verify) = &report.verify {
-                line.push_str(&format!(", verified on {} frame{}", verify.frames, plural(verify.frames)));
+                line.push_str(&format!(
+                    ", verified on {} frame{} (other networks see {} there, {} in the source)",
+                    verify.frames,
+                    plural(verify.frames),
+                    verify.hits_output,
+                    verify.hits_source
+                ));
             }
             let mut lines = vec![line];
             lines.extend(finding_lines(&report.findings, verbose));

@@ -12,6 +12,7 @@ mod plans;
 pub mod render;
 pub mod run;
 mod schedule;
+mod search;
 pub mod settings;
 pub mod source;
 pub mod supervise;

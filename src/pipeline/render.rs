@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::plans;
+use super::search::SourceSearch;
 use super::settings::{AudioChoice, ENCODER_THREADS, Settings};
 use super::source::{Opened, hash, open};
 use super::worker::{Job, Outcome};
@@ -26,6 +27,7 @@ use crate::types::finding::{Finding, Rule, Severity};
 use crate::types::frame::{Frame, MediaKind, SourceInfo};
 use crate::types::plan::{PlanHeader, RedactionPlan, Region};
 use crate::types::progress::{Continue, Observer, Phase};
+use crate::types::report::VerifyReport;
 use crate::types::stage::Sink;
 use crate::types::time::{FrameIndex, TimeBase};
 use crate::verify::coverage::FrameDigest;
@@ -93,6 +95,8 @@ fn render_photo(
     let failed = || Error::new(Stage::Decode, ErrorKind::Damaged, "holds no picture");
     let mut frame = opened.source.next_frame()?.ok_or_else(failed)?;
     check_frames(&plan.header, &[frame.pts], &info)?;
+    let mut search = SourceSearch::new(plan, settings, &info)?;
+    search.look(&frame)?;
     Painter::new(plan, &info, &frame).paint(&mut frame)?;
     digests.write(&FrameDigest::of(&frame))?;
     digests.finish()?;
@@ -106,7 +110,7 @@ fn render_photo(
     if observer.progress(Phase::Render, 1, Some(1)) == Continue::Cancel {
         return Err(interrupted());
     }
-    Ok(Outcome { frames: 1, ..Outcome::default() })
+    Ok(Outcome { frames: 1, verify: Some(seen_in_source(&search)), ..Outcome::default() })
 }
 
 /// Draws the masks of a plan into frames that come in order.
@@ -165,6 +169,7 @@ fn render_clip(
     let info = opened.source.info().clone();
     let mut normalizer = Normalizer::new(&info, settings.encoding.keep_depth);
     let mut outcome = Outcome::default();
+    let mut search = SourceSearch::new(plan, settings, &info)?;
     let mut pts = Vec::new();
     std::thread::scope(|scope| {
         let frames = decode_ahead(scope, opened, settings.limits.in_flight_bytes, &info)?;
@@ -174,6 +179,7 @@ fn render_clip(
         for frame in frames {
             let mut frame = frame?;
             pts.push(frame.pts);
+            search.look(&frame)?;
             painter.get_or_insert_with(|| Painter::new(plan, &info, &frame)).paint(&mut frame)?;
             if frame.index == 0 {
                 offset = clock_offset(frame.pts, info.time_base);
@@ -204,7 +210,13 @@ fn render_clip(
         Box::new(sink).finish()
     })?;
     digests.finish()?;
+    outcome.verify = Some(seen_in_source(&search));
     Ok(outcome)
+}
+
+/// The source's part of the verification report.
+fn seen_in_source(search: &SourceSearch) -> VerifyReport {
+    VerifyReport { hits_source: search.hits, ..VerifyReport::default() }
 }
 
 /// Ticks that are taken off every timestamp of a clip whose first frame is shown at `first_pts`.

@@ -43,13 +43,10 @@ pub fn ask(place: Place) -> Ask {
     let edge = since_cut == 0 || place.last_of_scene;
     // Behind a cut nothing is known of headings yet.
     let headings = if since_cut < (LAG + 1) * WINDOW { Headings::ALL } else { place.headings };
-    let faces = if edge || place.frame % WINDOW == 0 { Effort::Key } else { Effort::Fast(headings) };
+    let faces = if edge || place.frame.is_multiple_of(WINDOW) { Effort::Key } else { Effort::Fast(headings) };
     let glance = Effort::Fast(Headings::UPRIGHT);
-    let text = (edge || since_cut % TEXT_EVERY == 0).then_some(if edge || since_cut % TEXT_KEY_EVERY == 0 {
-        Effort::Key
-    } else {
-        glance
-    });
+    let text = (edge || since_cut.is_multiple_of(TEXT_EVERY))
+        .then_some(if edge || since_cut.is_multiple_of(TEXT_KEY_EVERY) { Effort::Key } else { glance });
     Ask { faces: Some(faces), text }
 }
 

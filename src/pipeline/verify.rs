@@ -1,14 +1,14 @@
 //! Third pass, in a process of its own: the staged file against plan and digest, every frame; a fresh look by networks
 //! that redaction does not use; the contact sheet.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 
-use super::detectors::{Ask, Detectors, zoo};
 use super::plans;
 use super::render::{ActiveRegions, clock_offset};
-use super::settings::{AudioChoice, Encoding, Settings, VerifyLevel};
+use super::search::{Search, THRESHOLDS};
+use super::settings::{AudioChoice, Encoding, Settings};
 use super::source::{Pictures, open};
 use super::worker::{Job, Outcome, VerifyOrders};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -17,7 +17,7 @@ use crate::media::photo;
 use crate::plan::build::added_region;
 use crate::render::FrameMasks;
 use crate::render::raster::Canvas;
-use crate::types::detection::{Class, Effort};
+use crate::types::detection::Class;
 use crate::types::finding::{Finding, Rule, Severity};
 use crate::types::frame::{Frame, MediaKind, Picture, PlainBuffer, SourceInfo};
 use crate::types::geometry::{Orientation, Quad};
@@ -25,19 +25,14 @@ use crate::types::plan::{MaskStyle, RedactionPlan, Region};
 use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::report::VerifyReport;
 use crate::types::stage::Source;
-use crate::types::time::{FrameIndex, FrameSpan, TimeBase, timecode};
+use crate::types::time::{FrameIndex, TimeBase, timecode};
 use crate::verify::coverage::{FrameDigest, OrderCheck, Tolerance, check_mask, compare, shrink};
 use crate::verify::moments::{Pick, select_moments};
-use crate::verify::redetect::{FrameContext, Thresholds, Timeline, Verdict, frames_to_search, judge, masks_to_add};
+use crate::verify::redetect::{FrameContext, Verdict, judge, masks_to_add};
 use crate::verify::sheet::{Moment, Summary, contact_sheet};
 use crate::verify::sidecar::DigestReader;
 use crate::verify::structure::{Expect, Facts, inspect};
 
-/// Scores of the reserved networks that count; see `docs/eval.md`.
-const THRESHOLDS: Thresholds = Thresholds { mask_face: 0.75, mask_text: 0.8, look: 0.55 };
-/// Sampled search: every so many frames beside cuts and ends of tracks, and at most this share of all frames.
-const STRIDE: u64 = 25;
-const MAX_SHARE: f64 = 0.15;
 /// Pixels at the rim of a mask that lossy coding may blend with what lies beside.
 const RIM_PIXELS: u32 = 4;
 /// Share of a mask's samples that may be further off than the tolerance: ringing of neighbours.
@@ -65,6 +60,7 @@ pub fn verify(job: &Job, orders: &VerifyOrders, observer: &dyn Observer) -> Resu
     let opened = open(&staged, &job.label, &settings.limits, false)?;
     let digest = File::open(&orders.digest).map_err(io)?;
     let mut check = Check::new(&plan, settings, opened.source.info(), DigestReader::new(BufReader::new(digest))?)?;
+    check.report.hits_source = orders.hits_source;
     check.findings.extend(facts.findings().iter().cloned());
     check.all_frames(opened.source, observer).map_err(unverified)?;
     if let Facts::Clip(facts) = &facts {
@@ -94,13 +90,12 @@ fn unverified(e: Error) -> Error {
 /// The comparison of one file, frame by frame.
 struct Check<'a> {
     plan: &'a RedactionPlan,
-    detectors: Detectors,
+    search: Search,
     info: SourceInfo,
     digests: DigestReader<BufReader<File>>,
     tolerance: Tolerance,
     order: OrderCheck,
     active: ActiveRegions<'a>,
-    to_search: BTreeSet<FrameIndex>,
     picks: BTreeMap<FrameIndex, Pick>,
     pictures: Pictures,
     verdicts: Vec<Verdict>,
@@ -119,25 +114,16 @@ impl<'a> Check<'a> {
         info: &SourceInfo,
         digests: DigestReader<BufReader<File>>,
     ) -> Result<Self> {
-        let detectors = Detectors::for_verification(settings, &zoo(settings)?)?;
-        let header = &plan.header;
-        let spans: Vec<FrameSpan> = plan.regions.iter().filter(|r| r.decision.is_redact()).map(|r| r.span).collect();
-        let timeline =
-            Timeline { count: header.frames.count, key_frames: &[], cuts: &header.scene_cuts, masks: &spans };
-        let to_search = match settings.verify {
-            VerifyLevel::Full => (0..header.frames.count).collect(),
-            VerifyLevel::Sampled => frames_to_search(&timeline, STRIDE, MAX_SHARE).into_iter().collect(),
-        };
-        let picks = select_moments(plan, &header.review, MAX_MOMENTS);
+        // The plan's own review list is looked at by the selection; what is found again is added when it is seen.
+        let picks = select_moments(plan, &[], MAX_MOMENTS);
         Ok(Self {
             plan,
-            detectors,
+            search: Search::new(plan, settings)?,
             info: info.clone(),
             digests,
             tolerance: tolerance(plan, settings, info),
             order: OrderCheck::default(),
             active: ActiveRegions::new(&plan.regions),
-            to_search,
             picks: picks.into_iter().map(|p| (p.frame, p)).collect(),
             pictures: Pictures::new(info),
             verdicts: vec![],
@@ -191,7 +177,7 @@ impl<'a> Check<'a> {
         }
         let regions: Vec<&Region> = self.active.at(frame.index).collect();
         self.check_masks(frame, &regions, time_secs)?;
-        let search = self.to_search.contains(&frame.index);
+        let search = self.search.is_due(frame.index);
         if !search && !self.picks.contains_key(&frame.index) {
             return Ok(());
         }
@@ -240,10 +226,7 @@ impl<'a> Check<'a> {
     }
 
     fn search(&mut self, picture: &Picture, frame: FrameIndex, time_secs: f64, regions: &[&Region]) -> Result<()> {
-        let is_photo = self.plan.header.source.kind == MediaKind::Photo;
-        let effort = if is_photo { Effort::Thorough } else { Effort::Key };
-        let ask = Ask { faces: Some(effort), text: Some(effort) };
-        let hits = self.detectors.detect(picture, ask)?;
+        let hits = self.search.hits(picture)?;
         let place = |r: &&&Region| r.quad_at(frame);
         let masks: Vec<Quad> = regions.iter().filter(|r| r.decision.is_redact()).filter_map(|r| place(&r)).collect();
         let keeps: Vec<(String, Class, Quad)> = regions
@@ -371,7 +354,7 @@ fn summary(plan: &RedactionPlan, orders: &VerifyOrders, outcome: &Outcome) -> Su
     let header = &plan.header;
     let last = plan.regions.iter().flat_map(|r| &r.keyframes).map(|k| k.pts).max().unwrap_or(0);
     let mut findings: Vec<Finding> = outcome.findings.iter().chain(&header.review).cloned().collect();
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    findings.sort_by_key(|f| std::cmp::Reverse(f.severity));
     let estimate = header.frames.count as f64 / header.source.frame_rate.max(1.0);
     Summary {
         output: orders.title.clone(),

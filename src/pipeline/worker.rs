@@ -48,6 +48,8 @@ pub struct VerifyOrders {
     #[serde(with = "any_path")]
     pub sheet: PathBuf,
     pub title: String,
+    /// What the reserved networks saw in the source.
+    pub hits_source: u64,
 }
 
 /// A worker's orders.

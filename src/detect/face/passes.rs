@@ -3,6 +3,7 @@
 use crate::types::geometry::Size;
 
 /// The networks of the ensemble.
+#[expect(clippy::enum_variant_names, reason = "these are the networks' names")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Net {
     YuNet,

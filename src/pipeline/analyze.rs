@@ -16,7 +16,7 @@ use super::schedule::{Feedback, Place, ask};
 use super::settings::Settings;
 use super::source::{Opened, Pictures, hash, open};
 use super::tone::ToneSamples;
-use super::worker::{Job, Outcome};
+use super::worker::{Job, MORE_MEMORY, Outcome};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::infer::zoo::Zoo;
 use crate::plan::file::frame_table;
@@ -136,7 +136,9 @@ fn look(
     let feedback = Feedback::default();
     std::thread::scope(|scope| {
         let spawn = |name: String| std::thread::Builder::new().name(name);
-        let failed = |e| Error::new(Stage::Detect, ErrorKind::Internal, "a thread can't be started").because(e);
+        let failed = |e| {
+            Error::new(Stage::Detect, ErrorKind::Internal, "a thread can't be started").because(e).advise(MORE_MEMORY)
+        };
         for (number, mut detectors) in detectors.into_iter().enumerate() {
             let (work_in, looked_out) = (Arc::clone(&work_in), looked_out.clone());
             let wanted = job.settings.style;

@@ -179,7 +179,8 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
     loop {
         if let Ok(real) = known.canonicalize() {
             let rest = full.strip_prefix(known).unwrap_or(Path::new(""));
-            return Ok(real.join(rest));
+            // An empty rest would add a slash, behind which no file is found.
+            return Ok(real.components().chain(rest.components()).collect());
         }
         known = known.parent().ok_or_else(|| usage(path, "not a usable path"))?;
     }

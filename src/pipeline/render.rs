@@ -15,7 +15,7 @@ use super::plans;
 use super::search::SourceSearch;
 use super::settings::{AudioChoice, ENCODER_THREADS, Settings};
 use super::source::{Opened, hash, open};
-use super::worker::{Job, Outcome};
+use super::worker::{Job, MORE_MEMORY, Outcome};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::encode::{AudioMode, ClipSink, EncodeSettings};
 use crate::media::normalize::Normalizer;
@@ -267,9 +267,8 @@ fn decode_ahead<'scope>(
             }
         }
     };
-    std::thread::Builder::new()
-        .name("decode".into())
-        .spawn_scoped(scope, decoding)
-        .map_err(|e| Error::new(Stage::Decode, ErrorKind::Internal, "a thread can't be started").because(e))?;
+    std::thread::Builder::new().name("decode".into()).spawn_scoped(scope, decoding).map_err(|e| {
+        Error::new(Stage::Decode, ErrorKind::Internal, "a thread can't be started").because(e).advise(MORE_MEMORY)
+    })?;
     Ok(receive)
 }

@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex};
 use super::batch::{Entry, Item, open_source};
 use super::commit::{Staging, private_dir, publish, sweep, write_private};
 use super::plans;
-use super::settings::{AudioChoice, Settings};
+use super::settings::{AudioChoice, Settings, Targets};
 use super::supervise;
 use super::worker::{Job, Outcome, Step, VerifyOrders};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -186,8 +186,9 @@ impl Batch<'_> {
     }
 
     fn work(&self, index: usize, item: &Item, observer: &dyn Observer, report: &mut RunReport) -> Result<()> {
-        let file = FileRun {
+        let mut file = FileRun {
             batch: self,
+            targets: self.settings.targets,
             item,
             source: open_source(&item.input)?,
             staging: Staging::create(&self.work_dir)?,
@@ -207,6 +208,7 @@ impl Batch<'_> {
             Task::Redact => file.redact(false, &plan_path, &target, report)?,
             Task::Apply { plans: given, edits } => {
                 let mut plan = plans::read(&given[index])?;
+                file.targets = Targets::of_plan(&plan.header.settings);
                 plans::edit(&mut plan, edits).map_err(|e| e.at(&given[index]))?;
                 plans::write(&plan, &plan_path)?;
                 file.redact(true, &plan_path, &target, report)?;
@@ -220,6 +222,8 @@ impl Batch<'_> {
 /// One file's run.
 struct FileRun<'a> {
     batch: &'a Batch<'a>,
+    /// What is looked for: as asked, or as the plan was made.
+    targets: Targets,
     item: &'a Item,
     source: File,
     staging: Staging,
@@ -229,6 +233,7 @@ struct FileRun<'a> {
 impl FileRun<'_> {
     fn worker(&self, steps: Vec<Step>) -> Result<Outcome> {
         let mut settings = self.batch.settings.clone();
+        settings.targets = self.targets;
         settings.inference_threads = if self.item.is_clip { self.batch.jobs.max(1) } else { 1 };
         let job = Job { label: self.item.input.clone(), settings, steps };
         supervise::run(&job, &self.source, &self.staging, self.batch.cancel, self.observer)
@@ -320,7 +325,7 @@ impl FileRun<'_> {
                 AudioChoice::File(_) => note("a given sound track was added".into()),
             }
         }
-        for (on, what) in [(settings.targets.faces, "faces were"), (settings.targets.text, "text was")] {
+        for (on, what) in [(self.targets.faces, "faces were"), (self.targets.text, "text was")] {
             if !on {
                 note(format!("{what} not looked for"));
             }

@@ -94,6 +94,17 @@ pub struct Settings {
 /// Threads of the video encoder: a constant, because x264's output depends on their number.
 pub const ENCODER_THREADS: usize = 4;
 
+impl Targets {
+    /// What a plan was made for, from the settings in its header; everything when they do not tell.
+    pub fn of_plan(recorded: &BTreeMap<String, String>) -> Self {
+        let wants = |what| recorded.get(TARGETS_KEY).is_none_or(|named| named.split(',').any(|n| n == what));
+        Self { faces: wants("faces"), text: wants("text") }
+    }
+}
+
+/// Name of the targets among the settings of a plan.
+const TARGETS_KEY: &str = "targets";
+
 impl Settings {
     /// The settings that shape a plan, by flag name, for its header.
     pub fn recorded(&self) -> BTreeMap<String, String> {
@@ -105,7 +116,7 @@ impl Settings {
         };
         let detectors: Vec<String> = self.face_detectors.iter().map(|d| format!("{d:?}").to_lowercase()).collect();
         BTreeMap::from([
-            ("targets".into(), targets.into()),
+            (TARGETS_KEY.into(), targets.into()),
             ("face-detectors".into(), detectors.join(",")),
             ("sensitivity".into(), format!("{:?}", self.sensitivity).to_lowercase()),
             ("margin".into(), self.margin.to_string()),

@@ -13,6 +13,9 @@ use crate::types::plan::Region;
 use crate::types::progress::Phase;
 use crate::types::report::{ErrorReport, VerifyReport};
 
+/// What to do when a worker can't get what it needs: most often its own limit is in the way.
+pub const MORE_MEMORY: &str = "--memory-limit allows more";
+
 /// One thing to do; the steps of a job run in order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

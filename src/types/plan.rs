@@ -203,7 +203,7 @@ pub struct PlanHeader {
     pub source: SourceInfo,
     pub frames: FrameTable,
     pub models: Vec<ModelUsed>,
-    /// Settings of the analysis, by flag name; they are recorded, not read.
+    /// Settings of the analysis, by flag name. Verification looks for the same `targets`; the others are recorded alone.
     pub settings: BTreeMap<String, String>,
     pub style: MaskStyle,
     /// sRGB colour of `fill`.

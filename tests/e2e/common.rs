@@ -182,7 +182,7 @@ pub fn frame_times(path: &Path) -> Vec<f64> {
 
 /// Every tag that exiftool sees, as `Group:Tag`.
 pub fn tags(path: &Path) -> Vec<String> {
-    let told: Value = serde_json::from_slice(&tool("exiftool", &["-j", "-G1", "-a", "-u", "-ee"], path)).unwrap();
+    let told: Value = serde_json::from_slice(&tool("exiftool", &["-j", "-G1", "-a", "-ee"], path)).unwrap();
     told[0].as_object().unwrap().keys().cloned().collect()
 }
 

@@ -143,7 +143,7 @@ fn foreign_and_broken_plans_are_refused() {
         (String::new(), "line 1"),
         ("words\n".into(), "line 1"),
         (line[..3].join("\n") + "\n", "cut off"),
-        (good[..good.len() / 2].to_owned(), "line 2"),
+        (good[..good.len() / 2].to_owned(), "line 1"),
         (with(1, "{"), "line 2"),
         (with(1, &line[1].replacen("\"id\"", "\"colour\":1,\"id\"", 1)), "line 2"),
         (with(2, line[1]), "line 3"),

@@ -25,9 +25,24 @@ pub fn run(args: &Generate) -> Result<Exit> {
         (_, Some(shell)) => clap_complete::generate(shell, &mut command, "withhold", &mut text),
         (Generated::PlanSchema, _) => text = json(&withhold::plan::file::schema()),
         (Generated::ReportSchema, _) => text = json(schemars::schema_for!(RunReport).as_value()),
-        _ => clap_mangen::Man::new(command).render(&mut text).map_err(failed)?,
+        _ => man(command, &mut text).map_err(failed)?,
     }
     text.push(b'\n');
     std::io::stdout().lock().write_all(&text).map_err(failed)?;
     Ok(Exit::Success)
+}
+
+/// One page: the program, then usage and options of each command.
+fn man(command: clap::Command, out: &mut Vec<u8>) -> std::io::Result<()> {
+    clap_mangen::Man::new(command.clone()).render(out)?;
+    for sub in command.get_subcommands() {
+        let page = clap_mangen::Man::new(sub.clone().bin_name(format!("withhold {}", sub.get_name())));
+        let mut part = Vec::new();
+        page.render_synopsis_section(&mut part)?;
+        page.render_options_section(&mut part)?;
+        writeln!(out, ".SH \"WITHHOLD {}\"", sub.get_name().to_uppercase())?;
+        // Its sections become subsections here.
+        out.extend(String::from_utf8_lossy(&part).replace(".SH ", ".SS ").bytes());
+    }
+    Ok(())
 }

@@ -24,6 +24,7 @@ use crate::plan::{PolicySettings, RegionBuilder};
 use crate::track::{GlobalMotion, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker};
 use crate::types::detection::{Class, Detection, Effort, FrameDetections, Headings};
 use crate::types::frame::{MediaKind, Picture, SourceInfo};
+use crate::types::geometry::Margins;
 use crate::types::plan::{PLAN_VERSION, PlanHeader, RedactionPlan};
 use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::time::{FrameIndex, FrameSpan, FrameTimes};
@@ -102,7 +103,11 @@ fn advised(e: Error, opened: &SourceInfo, settings: &Settings) -> Error {
 /// Regions and review list of the tracks and of what the operator named.
 fn plan_of(mut header: PlanHeader, tracks: &[Track], pts: &[i64], settings: &Settings) -> Result<RedactionPlan> {
     let times = FrameTimes { pts, time_base: header.source.time_base };
-    let policy = PolicySettings { margin: settings.margin, ..PolicySettings::default() };
+    let mut policy = PolicySettings { margin: settings.margin, ..PolicySettings::default() };
+    if header.source.kind == MediaKind::Photo {
+        // Nothing moves, and heads were looked for thoroughly: their quads are what is to be hidden.
+        policy.face_margins = Margins::default();
+    }
     let mut builder = RegionBuilder::new(policy, header.frames.display, settings.keep_regions.clone());
     for scene in tracks.chunk_by(|a, b| a.scene == b.scene) {
         builder.add_scene(scene, times);

@@ -35,7 +35,7 @@ fn run(shots: &[Shot]) -> Vec<Track> {
             pts: i as i64,
             detections: shot.found.clone(),
             scene_cut: shot.cut,
-            thorough: false,
+            thorough: true,
         };
         tracker.push(&found, moved, luma).unwrap();
         tracks.extend(tracker.take_finished());

@@ -105,7 +105,13 @@ fn plan(camera: &[Similarity], found: &[Vec<Option<Quad>>]) -> Vec<Region> {
     for frame in 0..FRAMES {
         let seen = found.iter().filter_map(|f| f[frame]);
         let detections = seen.map(|quad| Detection { class: Class::Face, quad, score: 0.7, landmarks: None }).collect();
-        let shot = FrameDetections { frame: frame as u64, pts: frame as i64, detections, ..Default::default() };
+        let shot = FrameDetections {
+            frame: frame as u64,
+            pts: frame as i64,
+            detections,
+            thorough: true,
+            ..Default::default()
+        };
         let blank = Luma { size: Size::new(32, 18), data: vec![128; 32 * 18], display_from_luma: 40.0 };
         tracker.push(&shot, GlobalMotion { transform: camera[frame], support: 1.0 }, blank).unwrap();
     }

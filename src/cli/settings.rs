@@ -66,6 +66,29 @@ fn targets(named: &[args::Target]) -> Result<Targets> {
     Ok(Targets { faces: named.contains(&args::Target::Faces), text: named.contains(&args::Target::Text) })
 }
 
+/// Presets of x264 and x265.
+const PRESETS: [&str; 10] =
+    ["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"];
+
+/// Refuses what the encoder would refuse, or quietly change, only after the whole analysis.
+fn check_quality(args: &args::Encoding, codec: VideoCodec) -> Result<()> {
+    let (most, fastest) = match codec {
+        VideoCodec::H264 | VideoCodec::H265 => (51, None),
+        VideoCodec::Vp9 => (63, Some(8)),
+        VideoCodec::Av1 => (63, Some(13)),
+    };
+    if let Some(crf) = args.crf.filter(|crf| *crf > most) {
+        return Err(usage(format!("--crf {crf} is too high: {} takes 0 to {most}", codec.name())));
+    }
+    let Some(preset) = &args.preset else { return Ok(()) };
+    match fastest {
+        None if PRESETS.contains(&preset.as_str()) => Ok(()),
+        None => Err(usage(format!("--preset {preset} is unknown: {} takes {}", codec.name(), PRESETS.join(", ")))),
+        Some(fastest) if preset.parse::<u8>().is_ok_and(|p| p <= fastest) => Ok(()),
+        Some(fastest) => Err(usage(format!("--preset {preset} is unknown: {} takes 0 to {fastest}", codec.name()))),
+    }
+}
+
 fn encoding(args: &args::Encoding) -> Result<Encoding> {
     let audio = match args.audio.as_str() {
         "none" => AudioChoice::None,
@@ -78,13 +101,15 @@ fn encoding(args: &args::Encoding) -> Result<Encoding> {
             AudioChoice::File(path)
         }
     };
+    let codec = match args.codec {
+        args::Codec::H264 => VideoCodec::H264,
+        args::Codec::H265 => VideoCodec::H265,
+        args::Codec::Vp9 => VideoCodec::Vp9,
+        args::Codec::Av1 => VideoCodec::Av1,
+    };
+    check_quality(args, codec)?;
     Ok(Encoding {
-        codec: match args.codec {
-            args::Codec::H264 => VideoCodec::H264,
-            args::Codec::H265 => VideoCodec::H265,
-            args::Codec::Vp9 => VideoCodec::Vp9,
-            args::Codec::Av1 => VideoCodec::Av1,
-        },
+        codec,
         crf: args.crf,
         preset: args.preset.clone(),
         keep_depth: args.keep_depth,

@@ -73,8 +73,8 @@ pub enum AudioMode {
     None,
     /// That of the source, at its own times.
     Keep(File),
-    /// That of another file, from the clip's first frame on.
-    Replace(File),
+    /// That of another file, from the clip's first frame on; the path is for messages.
+    Replace(File, PathBuf),
 }
 
 /// How to encode.
@@ -133,8 +133,12 @@ impl ClipSink {
     pub fn create(path: &Path, info: &SourceInfo, settings: EncodeSettings) -> Result<Self> {
         let rate = Rational::from(info.frame_rate);
         let plan = Plan::new(&settings, rate).map_err(|e| e.at(path))?;
-        let sound =
-            SoundTrack::open(settings.audio, info.time_base.secs(settings.rebased_by)).map_err(|e| e.at(path))?;
+        let sound_path = match &settings.audio {
+            AudioMode::Replace(_, named) => named.clone(),
+            AudioMode::None | AudioMode::Keep(_) => path.to_owned(),
+        };
+        let sound = SoundTrack::open(settings.audio, info.time_base.secs(settings.rebased_by))
+            .map_err(|e| e.at(&sound_path))?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)

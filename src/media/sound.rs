@@ -58,7 +58,7 @@ impl SoundTrack {
         let (file, shift_secs) = match mode {
             AudioMode::None => return Ok(None),
             AudioMode::Keep(file) => (file, Some(rebased_secs)),
-            AudioMode::Replace(file) => (file, None),
+            AudioMode::Replace(file, _) => (file, None),
         };
         let demuxer = Demuxer::open(file, &Limits::default(), |_| Ok(()))?;
         let Some(stream) = demuxer.best_audio() else {

@@ -234,7 +234,9 @@ fn encode_settings(file: &File, settings: &Settings, rebased_by: i64) -> Result<
     let audio = match &settings.encoding.audio {
         AudioChoice::None => AudioMode::None,
         AudioChoice::Keep => AudioMode::Keep(file.try_clone().map_err(unreadable)?),
-        AudioChoice::File(path) => AudioMode::Replace(File::open(path).map_err(|e| unreadable(e).at(path))?),
+        AudioChoice::File(path) => {
+            AudioMode::Replace(File::open(path).map_err(|e| unreadable(e).at(path))?, path.clone())
+        }
     };
     Ok(EncodeSettings {
         codec: settings.encoding.codec,

@@ -154,7 +154,7 @@ fn crashed(status: ExitStatus, stderr_path: &Path) -> Error {
     };
     let last_line = tail.lines().rfind(|l| !l.trim().is_empty()).unwrap_or("").trim().to_owned();
     let error = failure(&format!("{how}{why}"));
-    if last_line.is_empty() { error } else { error.because(last_line) }
+    if last_line.is_empty() || !why.is_empty() { error } else { error.because(last_line) }
 }
 
 fn stderr_tail(path: &Path) -> String {

@@ -27,6 +27,7 @@ use crate::types::report::VerifyReport;
 use crate::types::stage::Source;
 use crate::types::time::{FrameIndex, TimeBase, timecode};
 use crate::verify::coverage::{FrameDigest, OrderCheck, Tolerance, check_mask, compare, shrink};
+use crate::verify::inpaint::without_masks;
 use crate::verify::moments::{Pick, select_moments};
 use crate::verify::redetect::{FrameContext, Verdict, judge, masks_to_add};
 use crate::verify::sheet::{Moment, Summary, contact_sheet};
@@ -176,14 +177,14 @@ impl<'a> Check<'a> {
             self.tell(finding.at(frame.index, time_secs));
         }
         let regions: Vec<&Region> = self.active.at(frame.index).collect();
-        self.check_masks(frame, &regions, time_secs)?;
+        let masks = self.check_masks(frame, &regions, time_secs)?;
         let search = self.search.is_due(frame.index);
         if !search && !self.picks.contains_key(&frame.index) {
             return Ok(());
         }
         let picture = self.pictures.picture(frame)?;
         if search {
-            self.search(&picture, frame.index, time_secs, &regions)?;
+            self.search(&picture, &masks, frame.index, time_secs, &regions)?;
         }
         if let Some(pick) = self.picks.remove(&frame.index) {
             self.moments.push(moment(&picture, pick.frame, time_secs, pick.label, &regions)?);
@@ -191,8 +192,8 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    /// Every pixel of every mask, but for its rim, is what the mask draws.
-    fn check_masks(&mut self, frame: &Frame, regions: &[&Region], time_secs: f64) -> Result<()> {
+    /// Every pixel of every mask, but for its rim, is what the mask draws. Gives the masks.
+    fn check_masks(&mut self, frame: &Frame, regions: &[&Region], time_secs: f64) -> Result<FrameMasks> {
         let header = &self.plan.header;
         // No grid: rounding outward would ask for more than was drawn.
         let display = header.frames.display;
@@ -200,7 +201,7 @@ impl<'a> Check<'a> {
         let (layout, color) = (&frame.layout, self.info.color);
         let masks = FrameMasks::of_frame(header, regions.iter().copied(), frame.index, &canvas, layout, color);
         if masks.is_empty() {
-            return Ok(());
+            return Ok(masks);
         }
         let reference = if header.style == MaskStyle::Fill { None } else { Some(painted(frame, &masks)?) };
         let levels = f32::from(layout.components[0].max_value()) / 255.0;
@@ -222,11 +223,20 @@ impl<'a> Check<'a> {
                 self.tell(finding.at(frame.index, time_secs).of_region(&mask.region));
             }
         }
-        Ok(())
+        Ok(masks)
     }
 
-    fn search(&mut self, picture: &Picture, frame: FrameIndex, time_secs: f64, regions: &[&Region]) -> Result<()> {
-        let hits = self.search.hits(picture)?;
+    /// Networks see the picture without its masks, which they would take for signs; hits are judged on the picture.
+    fn search(
+        &mut self,
+        picture: &Picture,
+        drawn: &FrameMasks,
+        frame: FrameIndex,
+        time_secs: f64,
+        regions: &[&Region],
+    ) -> Result<()> {
+        let bare = without_masks(picture, drawn.masks.iter().map(|m| &m.coverage));
+        let hits = self.search.hits(&bare)?;
         let place = |r: &&&Region| r.quad_at(frame);
         let masks: Vec<Quad> = regions.iter().filter(|r| r.decision.is_redact()).filter_map(|r| place(&r)).collect();
         let keeps: Vec<(String, Class, Quad)> = regions

@@ -29,7 +29,11 @@ pub fn main(orders: &Path) -> Result<()> {
     let event = match prepare(orders) {
         Ok((job, source)) => match run(&job, &source) {
             Ok(outcome) => Event::Done(outcome),
-            Err(error) => Event::Failed(ErrorReport::of(&error, &job.label)),
+            Err(error) => {
+                // Nobody knows the staging folder's files: the input's name says more.
+                let staged = error.path().filter(|p| orders.parent().is_some_and(|staging| p.starts_with(staging)));
+                Event::Failed(ErrorReport::of(&error, staged.unwrap_or(&job.label)))
+            }
         },
         Err(error) => Event::Failed(ErrorReport::of(&error, orders)),
     };

@@ -234,7 +234,7 @@ fn limits_have_their_own_words() {
         ("--max-pixels 1000", "photo.png", "--max-pixels"),
         ("--max-pixels 1000", "clip.mp4", "--max-pixels"),
         ("--max-duration 0.5", "clip.mp4", "--max-duration"),
-        ("--memory-limit 40", "clip.mp4", "--memory-limit"),
+        ("--memory-limit 20", "clip.mp4", "--memory-limit"),
     ];
     let scratch = Scratch::new();
     scratch.photo("photo.png");

@@ -138,7 +138,7 @@ fn every_codec_that_is_here() {
     let doctor = scratch.withhold(["doctor"]);
     for (codec, name) in [("h264", "h264"), ("h265", "hevc"), ("vp9", "vp9"), ("av1", "av1")] {
         let run = scratch.redact_region(&source, "out", &format!("--codec {codec} --overwrite"));
-        if !doctor.stdout.contains(&format!("{codec} (")) {
+        if !doctor.stdout.contains(&format!("{name} (")) {
             run.ends_with(3).tells(&["error", codec]);
             continue;
         }

@@ -157,7 +157,7 @@ impl Demuxer {
             let order = ptr::addr_of!((*parameters).field_order).cast::<u32>().read();
             StreamInfo {
                 kind,
-                codec: string(sys::avcodec_get_name((*parameters).codec_id)),
+                codec: codec_name(parameters),
                 has_decoder: !sys::avcodec_find_decoder((*parameters).codec_id).is_null(),
                 encrypted: is_encrypted(stream),
                 time_base: (*stream).time_base.into(),
@@ -261,7 +261,22 @@ fn open_error(io: &mut Io, code: c_int) -> Error {
     }
 }
 
-/// Whether the stream's samples are encrypted (Common Encryption).
+/// Name of the codec; its four-character code where FFmpeg does not know it.
+///
+/// # Safety
+/// `parameters` must be those of a stream of an open context.
+unsafe fn codec_name(parameters: *const sys::AVCodecParameters) -> String {
+    // SAFETY: as the caller promises; names are static strings.
+    unsafe {
+        let tag = (*parameters).codec_tag.to_le_bytes();
+        if (*parameters).codec_id == sys::AVCodecID::AV_CODEC_ID_NONE && tag != [0; 4] {
+            return tag.escape_ascii().to_string();
+        }
+        string(sys::avcodec_get_name((*parameters).codec_id))
+    }
+}
+
+/// Whether the stream's samples are encrypted: Common Encryption, or the encodings of Matroska.
 ///
 /// # Safety
 /// `stream` must be a stream of an open context.
@@ -270,7 +285,9 @@ unsafe fn is_encrypted(stream: *mut sys::AVStream) -> bool {
     unsafe {
         let tag = (*(*stream).codecpar).codec_tag.to_le_bytes();
         let scheme = sys::AVPacketSideDataType::AV_PKT_DATA_ENCRYPTION_INIT_INFO;
-        matches!(&tag, b"encv" | b"enca") || side_data(stream, scheme).is_some()
+        // FFmpeg's Matroska demuxer hands encrypted samples on as they are, and leaves the key's name as a tag.
+        let key_id = sys::av_dict_get((*stream).metadata, c"enc_key_id".as_ptr(), ptr::null(), 0);
+        matches!(&tag, b"encv" | b"enca") || side_data(stream, scheme).is_some() || !key_id.is_null()
     }
 }
 

@@ -520,14 +520,14 @@ fn sound_is_kept_replaced_or_left_out() {
     assert_untagged(&target);
     assert!(fs::read(&target).expect("reads").windows(6).all(|w| w != b"secret" && w != b"LAME3."));
 
-    transcode(&source, &target, false, audio(AudioMode::Replace(file(&voice)))).expect("transcodes");
+    transcode(&source, &target, false, audio(AudioMode::Replace(file(&voice), voice.clone()))).expect("transcodes");
     let replaced = &streams(&target)["streams"][1];
     assert_eq!(replaced["sample_rate"], "22050");
     assert!((secs(&replaced["duration"]) - 1.0).abs() < 0.05, "{replaced}");
     assert_untagged(&target);
 
     let silent = ffmpeg(dir.path(), "-f lavfi -i testsrc2=s=64x64:r=25:d=0.2 -c:v libx264 silent.mp4");
-    let error = transcode(&source, &target, false, audio(AudioMode::Replace(file(&silent)))).expect_err("no sound");
+    let error = transcode(&source, &target, false, audio(AudioMode::Replace(file(&silent), silent.clone()))).expect_err("no sound");
     assert_eq!(error.kind(), ErrorKind::NotMedia);
     transcode(&silent, &target, false, audio(AudioMode::Keep(file(&silent)))).expect("nothing to keep");
     assert_eq!(streams(&target)["streams"].as_array().map(Vec::len), Some(1));

@@ -527,7 +527,8 @@ fn sound_is_kept_replaced_or_left_out() {
     assert_untagged(&target);
 
     let silent = ffmpeg(dir.path(), "-f lavfi -i testsrc2=s=64x64:r=25:d=0.2 -c:v libx264 silent.mp4");
-    let error = transcode(&source, &target, false, audio(AudioMode::Replace(file(&silent), silent.clone()))).expect_err("no sound");
+    let error = transcode(&source, &target, false, audio(AudioMode::Replace(file(&silent), silent.clone())))
+        .expect_err("no sound");
     assert_eq!(error.kind(), ErrorKind::NotMedia);
     transcode(&silent, &target, false, audio(AudioMode::Keep(file(&silent)))).expect("nothing to keep");
     assert_eq!(streams(&target)["streams"].as_array().map(Vec::len), Some(1));

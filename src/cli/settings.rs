@@ -192,7 +192,9 @@ pub fn parse_color(text: &str) -> Result<[u8; 3], String> {
         _ => {}
     }
     let digits = text.strip_prefix('#').unwrap_or(text);
-    let value = (digits.len() == 6).then(|| u32::from_str_radix(digits, 16).ok()).flatten();
+    let value = (digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+        .then(|| u32::from_str_radix(digits, 16).ok())
+        .flatten();
     let value = value.ok_or_else(|| "takes grey, black, white or RRGGBB".to_owned())?;
     let [_, rgb @ ..] = value.to_be_bytes();
     Ok(rgb)

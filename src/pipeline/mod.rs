@@ -8,6 +8,7 @@ pub mod analyze;
 pub mod batch;
 pub mod commit;
 mod detectors;
+mod overlap;
 mod plans;
 pub mod render;
 pub mod run;

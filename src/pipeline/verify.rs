@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 
+use super::overlap::comparable;
 use super::plans;
 use super::render::{ActiveRegions, clock_offset};
 use super::search::{Search, THRESHOLDS};
@@ -21,6 +22,7 @@ use crate::types::detection::Class;
 use crate::types::finding::{Finding, Rule, Severity};
 use crate::types::frame::{Frame, MediaKind, Picture, PlainBuffer, SourceInfo};
 use crate::types::geometry::{Orientation, Quad};
+use crate::types::mask::Coverage;
 use crate::types::plan::{MaskStyle, RedactionPlan, Region};
 use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::report::VerifyReport;
@@ -206,8 +208,12 @@ impl<'a> Check<'a> {
         let reference = if header.style == MaskStyle::Fill { None } else { Some(painted(frame, &masks)?) };
         let levels = f32::from(layout.components[0].max_value()) / 255.0;
         let tolerance = ((8.0 + 2.0 * self.tolerance.luma) * levels).round() as u16;
-        for mask in &masks.masks {
-            let inner = shrink(&mask.coverage, RIM_PIXELS, display);
+        let coverages: Vec<&Coverage> = masks.masks.iter().map(|m| &m.coverage).collect();
+        let inner = match header.style {
+            MaskStyle::Fill => coverages.iter().map(|c| shrink(c, RIM_PIXELS, display)).collect(),
+            MaskStyle::Blur | MaskStyle::Mosaic => comparable(&coverages, RIM_PIXELS, display),
+        };
+        for (mask, inner) in masks.masks.iter().zip(inner) {
             let value = |component: usize, x: u32, y: u32| match &reference {
                 Some(reference) => sample(reference, component, x, y),
                 None => mask.value(component, 0, 0),

@@ -62,6 +62,23 @@ fn the_fill_has_the_colour_that_was_asked_for() {
 }
 
 #[test]
+fn soft_masks_may_overlap() {
+    let scratch = Scratch::new();
+    let source = scratch.clip(8, "-c:v libx264", "clip.mp4");
+    for style in ["blur", "mosaic"] {
+        redact(&scratch, &source, &format!("--style {style} --region 10.5,10.5,61,51 --region 60,21,50,30"));
+    }
+    // Faces and text have tones of their own.
+    let interview = crate::common::fixture("demo/interview.mp4");
+    let part = format!("-i {} -an -frames:v 10 -c:v libx264 -crf 12", interview.display());
+    let part = scratch.ffmpeg(&part, "part.mp4");
+    for style in ["blur", "mosaic"] {
+        let args = ["redact", part.to_str().unwrap(), "-o", "out", "--overwrite", "--style", style];
+        scratch.withhold(args).ends_with(0);
+    }
+}
+
+#[test]
 fn faces_in_soft_looks_verify() {
     let scratch = Scratch::new();
     scratch.copy("demo/portrait.jpg", "portrait.jpg");

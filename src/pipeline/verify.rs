@@ -207,7 +207,9 @@ impl<'a> Check<'a> {
         }
         let reference = if header.style == MaskStyle::Fill { None } else { Some(painted(frame, &masks)?) };
         let levels = f32::from(layout.components[0].max_value()) / 255.0;
-        let tolerance = ((8.0 + 2.0 * self.tolerance.luma) * levels).round() as u16;
+        // The steps of a drawn texture ring where one colour has none.
+        let ringing = if header.style == MaskStyle::Fill { 1.0 } else { 2.0 };
+        let tolerance = ((8.0 + 2.0 * self.tolerance.luma) * ringing * levels).round() as u16;
         let coverages: Vec<&Coverage> = masks.masks.iter().map(|m| &m.coverage).collect();
         let inner = match header.style {
             MaskStyle::Fill => coverages.iter().map(|c| shrink(c, RIM_PIXELS, display)).collect(),

@@ -10,6 +10,7 @@ use super::detection::Class;
 use super::finding::Finding;
 use super::frame::SourceInfo;
 use super::geometry::{Point, Quad, Size};
+use super::limits::Limits;
 use super::time::{FrameIndex, FrameSpan};
 use super::track::Origin;
 
@@ -173,7 +174,8 @@ impl FrameTable {
     /// Ticks of every frame. `None` when the steps do not add up to the count.
     pub fn pts(&self) -> Option<Vec<i64>> {
         let listed = self.steps.iter().try_fold(1u64, |sum, s| sum.checked_add(s.frames))?;
-        if listed != self.count {
+        // The bound keeps a forged plan from asking for memory.
+        if listed != self.count || self.count > Limits::default().frames {
             return None;
         }
         let mut pts = vec![self.first_pts];

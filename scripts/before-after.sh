@@ -8,5 +8,5 @@ side='scale=640:360:force_original_aspect_ratio=decrease,pad=640:360:-1:-1:white
 mkdir -p docs
 ffmpeg -v error -y -ss 1 -i "$before/interview.mp4" -ss 1 -i "$after/interview.mp4" \
     -i "$before/id-card.jpg" -i "$after/id-card.jpg" \
-    -filter_complex "[0]$side[a];[1]$side[b];[2]$side[c];[3]$side[d];[a][b]hstack[t];[c][d]hstack[u];[t][u]vstack" \
+    -filter_complex "[0]${side}[a];[1]${side}[b];[2]${side}[c];[3]${side}[d];[a][b]hstack[t];[c][d]hstack[u];[t][u]vstack" \
     -frames:v 1 -q:v 4 docs/before-after.jpg

@@ -28,7 +28,7 @@ use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::report::VerifyReport;
 use crate::types::stage::Source;
 use crate::types::time::{FrameIndex, TimeBase, timecode};
-use crate::verify::coverage::{FrameDigest, OrderCheck, Tolerance, check_mask, compare, shrink};
+use crate::verify::coverage::{FrameDigest, MASK_SHRINK_PIXELS, OrderCheck, Tolerance, check_mask, compare, shrink};
 use crate::verify::inpaint::without_masks;
 use crate::verify::moments::{Pick, select_moments};
 use crate::verify::redetect::{FrameContext, Verdict, judge, masks_to_add};
@@ -36,8 +36,6 @@ use crate::verify::sheet::{Moment, Summary, contact_sheet};
 use crate::verify::sidecar::DigestReader;
 use crate::verify::structure::{Expect, Facts, inspect};
 
-/// Pixels at the rim of a mask that lossy coding may blend with what lies beside.
-const RIM_PIXELS: u32 = 4;
 /// Share of a mask's samples that may be further off than the tolerance: ringing of neighbours.
 const MAX_FAILING: f64 = 0.01;
 const MAX_MOMENTS: usize = 40;
@@ -212,8 +210,8 @@ impl<'a> Check<'a> {
         let tolerance = ((8.0 + 2.0 * self.tolerance.luma) * ringing * levels).round() as u16;
         let coverages: Vec<&Coverage> = masks.masks.iter().map(|m| &m.coverage).collect();
         let inner = match header.style {
-            MaskStyle::Fill => coverages.iter().map(|c| shrink(c, RIM_PIXELS, display)).collect(),
-            MaskStyle::Blur | MaskStyle::Mosaic => comparable(&coverages, RIM_PIXELS, display),
+            MaskStyle::Fill => coverages.iter().map(|c| shrink(c, MASK_SHRINK_PIXELS, display)).collect(),
+            MaskStyle::Blur | MaskStyle::Mosaic => comparable(&coverages, MASK_SHRINK_PIXELS, display),
         };
         for (mask, inner) in masks.masks.iter().zip(inner) {
             let value = |component: usize, x: u32, y: u32| match &reference {

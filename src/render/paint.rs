@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::types::frame::{ColorInfo, Component, Frame, PixelLayout};
 use crate::types::geometry::{Orientation, Point, Quad, Rect, Size};
 use crate::types::mask::Coverage;
-use crate::types::plan::{PlanHeader, Region, Shape};
+use crate::types::plan::{PlanHeader, Region};
 use crate::types::time::FrameIndex;
 
 /// The part of one region in one frame.
@@ -143,11 +143,6 @@ fn store(data: &mut [u8], at: usize, c: &Component, value: u16) {
     } else {
         data[at] = (data[at] & !(mask as u8)) | ((value << c.shift) as u8);
     }
-}
-
-/// Area of the display picture that a quad hides, for reports: pixels after clipping.
-pub fn hidden_pixels(quad: &Quad, shape: Shape, display: Size) -> u64 {
-    cover(quad, shape, &Canvas { size: display, orientation: Orientation::Upright, log2_grid: (0, 0) }).pixels()
 }
 
 #[cfg(test)]

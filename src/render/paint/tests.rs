@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::types::detection::Class;
 use crate::types::frame::{ColorModel, MediaKind, PlainBuffer, SourceInfo};
-use crate::types::plan::{Decision, FrameTable, Keyframe, MaskStyle};
+use crate::types::plan::{Decision, FrameTable, Keyframe, MaskStyle, Shape};
 use crate::types::time::{FrameSpan, TimeBase};
 use crate::types::track::Origin;
 

@@ -103,7 +103,7 @@ pub struct LimitArgs {
     pub max_duration: f64,
 
     /// Memory of a worker process, MiB
-    #[arg(long, value_name = "MIB", default_value_t = 6144)]
+    #[arg(long, value_name = "MIB", default_value_t = 6144, value_parser = clap::value_parser!(u64).range(256..))]
     pub memory_limit: u64,
 
     /// Seconds without progress after which a worker is ended

@@ -3,5 +3,5 @@
 pub mod face;
 pub mod nms;
 pub mod text;
-mod text_db;
+pub mod text_db;
 pub mod tiles;

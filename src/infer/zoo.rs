@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
 
-use super::engine::{Engine, Network, beside_program, listed, named_by};
+use super::engine::{Engine, Network, beside_program, find_library, listed, named_by};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::plan::ModelUsed;
 
@@ -169,6 +169,13 @@ impl Zoo {
         files.insert(model, bytes.clone());
         Ok(bytes)
     }
+}
+
+/// An error unless the library is there and the folder has each of these networks as it must be. Loads nothing.
+pub fn check(library: Option<&Path>, folder: Option<&Path>, models: &[Model]) -> Result<()> {
+    find_library(library)?;
+    let folder = find_models(folder)?;
+    models.iter().try_for_each(|model| read_checked(&folder, model.info()).map(drop))
 }
 
 /// Reads a file of weights and compares its hash.

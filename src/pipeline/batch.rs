@@ -137,8 +137,8 @@ fn plan_item(plan: &Path, source: Option<&Path>) -> Result<Item> {
         (None, None) => return Err(usage(plan, "does not say where its source is; name it with --source")),
     };
     if fs::symlink_metadata(&input).is_err() {
-        let message = format!("its source is not at {}; name it with --source", input.display());
-        return Err(usage(plan, message));
+        // Where it was stays in the plan: reports get passed on.
+        return Err(usage(plan, "its source is not where it was when the plan was made; name it with --source"));
     }
     let relative = input.file_name().map(PathBuf::from).unwrap_or_default();
     let found = Found { input: input.clone(), relative, named: true };
@@ -254,13 +254,15 @@ fn classify(file: &Found) -> Result<Option<Sniffed>> {
     let source = open_source(&file.input)?;
     let empty = source.metadata().is_ok_and(|m| m.len() == 0);
     let sniffed = sniff(&source)?;
-    if sniffed != Sniffed::NotMedia {
+    let extension = file.relative.extension().map(|e| e.to_string_lossy().to_lowercase());
+    let among = |list: &[&str]| extension.as_deref().is_some_and(|e| list.contains(&e));
+    // Sound in a container that could hold a clip as well; beside the clip that it belongs to it would claim its name.
+    let is_sound = !file.named && among(&SOUND_EXTENSIONS);
+    if sniffed != Sniffed::NotMedia && !is_sound {
         return Ok(Some(sniffed));
     }
     // A file with a media name that is none is broken, not beside the point: it must not look as if all went well.
-    let extension = file.relative.extension().map(|e| e.to_string_lossy().to_lowercase());
-    let claims_media = extension.is_some_and(|e| MEDIA_EXTENSIONS.contains(&e.as_str()));
-    if !file.named && !claims_media {
+    if !file.named && !among(&MEDIA_EXTENSIONS) {
         return Ok(None);
     }
     let what = if empty { "is empty" } else { "is neither a photo nor a clip that is known here" };
@@ -273,6 +275,9 @@ const MEDIA_EXTENSIONS: [&str; 29] = [
     "jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "gif", "heic", "heif", "avif", "mp4", "mov", "m4v", "mkv",
     "webm", "avi", "mpg", "mpeg", "ts", "m2ts", "mts", "3gp", "flv", "wmv", "asf", "mxf", "ogv", "vob",
 ];
+
+/// Extensions of sound in containers of clips.
+const SOUND_EXTENSIONS: [&str; 7] = ["m4a", "m4b", "m4p", "mka", "oga", "opus", "weba"];
 
 fn output_name(relative: &Path, sniffed: &Sniffed, product: Product, stem: Option<OsString>) -> PathBuf {
     let extension = relative.extension().map(|e| e.to_string_lossy().into_owned()).unwrap_or_default();

@@ -9,7 +9,7 @@ use crate::detect::face::verify::FaceVerifier;
 use crate::detect::face::yunet::YuNet;
 use crate::detect::text::{TextDetector, TextSettings};
 use crate::error::Result;
-use crate::infer::zoo::{Model, Zoo};
+use crate::infer::zoo::{self, Model, Zoo};
 use crate::types::detection::{Detection, Effort};
 use crate::types::frame::Picture;
 use crate::types::plan::ModelUsed;
@@ -96,8 +96,21 @@ fn text_detector(settings: &Settings, zoo: &Zoo) -> Result<Option<Box<dyn Detect
     Ok(Some(Box::new(TextDetector::new(small, tiny, TextSettings::default()))))
 }
 
-/// The networks that take part under these settings, with their hashes.
+/// An error unless runtime and weights are there that redaction and verification need. Loads nothing.
+pub fn check(settings: &Settings) -> Result<()> {
+    let mut models = models_of(settings);
+    if settings.targets.faces {
+        models.push(Model::BlazeFace);
+    }
+    zoo::check(settings.runtime.as_deref(), settings.models.as_deref(), &models)
+}
+
+/// The networks that take part in redaction under these settings, with their hashes.
 pub fn models_used(settings: &Settings) -> Vec<ModelUsed> {
+    models_of(settings).into_iter().map(Model::used).collect()
+}
+
+fn models_of(settings: &Settings) -> Vec<Model> {
     let mut models = Vec::new();
     if settings.targets.faces {
         models.extend(settings.face_detectors.iter().map(|name| match name {
@@ -109,5 +122,5 @@ pub fn models_used(settings: &Settings) -> Vec<ModelUsed> {
     if settings.targets.text {
         models.extend([Model::TextSmall, Model::TextTiny]);
     }
-    models.into_iter().map(Model::used).collect()
+    models
 }

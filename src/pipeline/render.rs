@@ -60,11 +60,22 @@ pub fn render(
     let out = File::create(digest)
         .map_err(|e| Error::new(Stage::Render, ErrorKind::Io, "the digest can't be written").because(e))?;
     let digests = DigestWriter::new(BufWriter::new(out));
+    let order = Order { file, plan: &plan, settings, staged, digests, observer };
     let rendered = match opened.source.info().kind {
-        MediaKind::Photo => render_photo(opened, &plan, settings, staged, digests, observer),
-        MediaKind::Clip => render_clip(file, opened, &plan, settings, staged, digests, observer),
+        MediaKind::Photo => render_photo(opened, order),
+        MediaKind::Clip => render_clip(opened, order),
     };
     rendered.map_err(|e| e.at(&job.label))
+}
+
+/// What is to be made of an opened source, and where it goes.
+struct Order<'a> {
+    file: &'a File,
+    plan: &'a RedactionPlan,
+    settings: &'a Settings,
+    staged: &'a Path,
+    digests: DigestWriter<BufWriter<File>>,
+    observer: &'a dyn Observer,
 }
 
 fn other_source(message: &str) -> Error {
@@ -83,14 +94,8 @@ fn check_frames(header: &PlanHeader, pts: &[i64], info: &SourceInfo) -> Result<(
     Err(other_source("has other frames than the plan speaks of: analyse it again"))
 }
 
-fn render_photo(
-    mut opened: Opened,
-    plan: &RedactionPlan,
-    settings: &Settings,
-    staged: &Path,
-    mut digests: DigestWriter<BufWriter<File>>,
-    observer: &dyn Observer,
-) -> Result<Outcome> {
+fn render_photo(mut opened: Opened, order: Order) -> Result<Outcome> {
+    let Order { plan, settings, staged, mut digests, observer, .. } = order;
     let info = opened.source.info().clone();
     let failed = || Error::new(Stage::Decode, ErrorKind::Damaged, "holds no picture");
     let mut frame = opened.source.next_frame()?.ok_or_else(failed)?;
@@ -157,15 +162,8 @@ impl<'a> ActiveRegions<'a> {
     }
 }
 
-fn render_clip(
-    file: &File,
-    opened: Opened,
-    plan: &RedactionPlan,
-    settings: &Settings,
-    staged: &Path,
-    mut digests: DigestWriter<BufWriter<File>>,
-    observer: &dyn Observer,
-) -> Result<Outcome> {
+fn render_clip(opened: Opened, order: Order) -> Result<Outcome> {
+    let Order { file, plan, settings, staged, mut digests, observer } = order;
     let info = opened.source.info().clone();
     let mut normalizer = Normalizer::new(&info, settings.encoding.keep_depth);
     let mut outcome = Outcome::default();

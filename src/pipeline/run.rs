@@ -8,10 +8,10 @@ use std::sync::{Condvar, Mutex};
 
 use super::batch::{Entry, Item, open_source};
 use super::commit::{Staging, private_dir, publish, sweep, write_private};
-use super::plans;
 use super::settings::{AudioChoice, Settings, Targets};
 use super::supervise;
 use super::worker::{Job, Outcome, Step, VerifyOrders};
+use super::{detectors, plans};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::plan::Edits;
 use crate::types::finding::{Finding, Rule, Severity};
@@ -60,8 +60,9 @@ pub trait BatchObserver: Sync {
 /// Runs the batch; returns the reports in order.
 ///
 /// # Errors
-/// Only what keeps the whole batch from starting: the work folder can't be made.
+/// Only what keeps the whole batch from starting: runtime or weights are missing, the work folder can't be made.
 pub fn run(batch: &Batch, observer: &dyn BatchObserver) -> Result<Vec<RunReport>> {
+    detectors::check(&batch.settings)?;
     private_dir(&batch.work_dir)?;
     sweep(&batch.work_dir);
     let slots = Slots { free: Mutex::new(batch.jobs.max(1)), changed: Condvar::new() };

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::commit::{Staging, write_private};
 use super::worker::{Event, Job, Outcome};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::infer::engine::NO_TELEMETRY;
 use crate::types::progress::{Continue, Observer};
 
 /// Argument that makes the program a worker.
@@ -64,7 +65,9 @@ fn spawn(orders: &Path, source: &File, stderr_path: &Path) -> Result<Child> {
         .stdin(source.try_clone().map_err(broken)?)
         .stdout(Stdio::piped())
         .stderr(File::create(stderr_path).map_err(broken)?)
-        .env("ORT_DISABLE_TELEMETRY", "1")
+        .env(NO_TELEMETRY.0, NO_TELEMETRY.1)
+        // SVT-AV1 prints a banner otherwise, which would stand in the log before the cause of a failure.
+        .env("SVT_LOG", "1")
         // x264's macroblock tree reads memory that it never wrote, so its output depends on what lay on the heap, which
         // can be pixels under a mask. glibc fills every block on allocation and release when told so.
         .env("MALLOC_PERTURB_", "165")

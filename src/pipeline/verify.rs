@@ -28,7 +28,9 @@ use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::report::VerifyReport;
 use crate::types::stage::Source;
 use crate::types::time::{FrameIndex, TimeBase, timecode};
-use crate::verify::coverage::{FrameDigest, MASK_SHRINK_PIXELS, OrderCheck, Tolerance, check_mask, compare, shrink};
+use crate::verify::coverage::{
+    self, FrameDigest, MASK_SHRINK_PIXELS, OrderCheck, Tolerance, check_mask, compare, shrink,
+};
 use crate::verify::inpaint::without_masks;
 use crate::verify::moments::{Pick, select_moments};
 use crate::verify::redetect::{FrameContext, Verdict, judge, masks_to_add};
@@ -204,10 +206,9 @@ impl<'a> Check<'a> {
             return Ok(masks);
         }
         let reference = if header.style == MaskStyle::Fill { None } else { Some(painted(frame, &masks)?) };
-        let levels = f32::from(layout.components[0].max_value()) / 255.0;
         // The steps of a drawn texture ring where one colour has none.
         let ringing = if header.style == MaskStyle::Fill { 1.0 } else { 2.0 };
-        let tolerance = ((8.0 + 2.0 * self.tolerance.luma) * ringing * levels).round() as u16;
+        let tolerance = self.tolerance.of_masks(ringing, layout.components[0].max_value());
         let coverages: Vec<&Coverage> = masks.masks.iter().map(|m| &m.coverage).collect();
         let inner = match header.style {
             MaskStyle::Fill => coverages.iter().map(|c| shrink(c, MASK_SHRINK_PIXELS, display)).collect(),
@@ -354,9 +355,7 @@ fn painted(frame: &Frame, masks: &FrameMasks) -> Result<Frame> {
 fn sample(frame: &Frame, component: usize, x: u32, y: u32) -> u16 {
     let c = &frame.layout.components[component];
     let at = y as usize * frame.buffer.stride(c.plane) + c.offset + x as usize * c.step;
-    let plane = frame.buffer.plane(c.plane);
-    let value = if c.depth + c.shift > 8 { u16::from_le_bytes([plane[at], plane[at + 1]]) } else { plane[at].into() };
-    (value >> c.shift) & c.max_value()
+    coverage::sample(frame.buffer.plane(c.plane), at, c)
 }
 
 fn moment(picture: &Picture, frame: FrameIndex, time_secs: f64, label: String, regions: &[&Region]) -> Result<Moment> {

@@ -74,9 +74,9 @@ impl FrameDigest {
     }
 }
 
-/// Significant value of the sample whose first byte is `at`.
+/// Significant value of the sample of a row whose first byte is `at`.
 #[inline]
-fn sample(row: &[u8], at: usize, component: &Component) -> u16 {
+pub fn sample(row: &[u8], at: usize, component: &Component) -> u16 {
     if component.depth <= 8 && component.shift == 0 {
         u16::from(row[at])
     } else {
@@ -251,22 +251,14 @@ pub struct MaskCheck {
 /// By how much a coverage is shrunk before its samples are checked: ringing and motion blur of the coding stay outside.
 pub const MASK_SHRINK_PIXELS: u32 = 4;
 
-/// How far a sample of a fill that is shrunk by [`MASK_SHRINK_PIXELS`] may be off at a constant rate factor of 0 to 51,
-/// in levels of `depth` bits.
-///
-/// Measured with a moving grey square over three clips (60 frames each, x264 veryfast) the worst sample was off by 10,
-/// 33 and 49 levels of 8 bits at 18, 28 and 40 (with 8 pixels: 3, 8 and 39).
-pub fn mask_tolerance(crf: f32, depth: u32) -> u16 {
-    let levels = 20.0 * ((crf.clamp(0.0, 51.0) - 18.0) / 10.0).exp2();
-    let levels = levels.clamp(4.0, 96.0).round() as u16;
-    levels << depth.saturating_sub(8).min(8)
-}
-
-impl MaskCheck {
-    /// The finding that a mask with samples beyond the tolerance is.
-    pub fn finding(&self) -> Option<Finding> {
-        let message = format!("{} samples of a mask are not its colour (off by up to {})", self.failing, self.worst);
-        (self.failing > 0).then(|| Finding::new(Rule::MaskMissing, Severity::Error, message))
+impl Tolerance {
+    /// How far a sample of a mask that is shrunk by [`MASK_SHRINK_PIXELS`] may be off, in levels of which the highest is
+    /// `max_value`. `ringing` is 1 for masks of one colour.
+    ///
+    /// Measured with a moving grey square over three clips (60 frames each, x264 veryfast) the worst sample was off by
+    /// 10, 33 and 49 levels of 8 bits at 18, 28 and 40 (with 8 pixels: 3, 8 and 39).
+    pub fn of_masks(self, ringing: f32, max_value: u16) -> u16 {
+        ((8.0 + 2.0 * self.luma).min(96.0) * ringing * f32::from(max_value) / 255.0).round() as u16
     }
 }
 

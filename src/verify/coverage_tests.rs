@@ -110,9 +110,9 @@ fn tolerance_grows_with_the_rate_factor_and_stays_above_what_was_measured() {
 #[test]
 fn mask_tolerance_is_above_what_was_measured() {
     for (crf, worst) in [(18.0, 10), (28.0, 33), (40.0, 49)] {
-        let t = mask_tolerance(crf, 8);
+        let t = Tolerance::of_rate_factor(crf).of_masks(1.0, 255);
         assert!(t > worst && t <= 2 * worst, "{crf}: {t}");
-        assert_eq!(mask_tolerance(crf, 10), t * 4);
+        assert!(Tolerance::of_rate_factor(crf).of_masks(1.0, 1023).abs_diff(t * 4) <= 4, "{crf}");
     }
 }
 

@@ -1,14 +1,12 @@
 //! Searching the finished picture again: in which frames, and what a hit means.
 //!
-//! Pure logic around a [`Detector`] that redaction did not use; the pipeline decodes, hands pictures in and acts on the
+//! Pure logic: the pipeline decodes, lets detectors look that redaction did not use, hands their hits in and acts on the
 //! verdicts. All coordinates are display space.
 
-use crate::error::Result;
-use crate::types::detection::{Class, Detection, Effort};
+use crate::types::detection::{Class, Detection};
 use crate::types::finding::{Finding, Rule, Severity};
 use crate::types::frame::Picture;
-use crate::types::geometry::{Point, Quad};
-use crate::types::stage::Detector;
+use crate::types::geometry::{Point, Quad, Size};
 use crate::types::time::{FrameIndex, FrameSpan};
 
 /// Points per side at which a hit's area is probed.
@@ -103,29 +101,13 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
 }
 
-/// Runs all detectors on the finished picture and judges what they find.
-///
-/// # Errors
-/// Whatever a detector fails with: a search that could not run proves nothing.
-pub fn search(
-    picture: &Picture,
-    detectors: &mut [Box<dyn Detector>],
-    effort: Effort,
-    context: &FrameContext<'_>,
-    thresholds: &Thresholds,
-) -> Result<Verdict> {
-    let mut hits: Vec<Detection> = Vec::new();
-    for detector in detectors {
-        hits.extend(detector.detect(picture, effort)?);
-    }
-    hits.sort_by(|a, b| b.score.total_cmp(&a.score));
-    Ok(judge(picture, &hits, context, thresholds))
-}
-
-/// Judges hits, best first, on a finished picture.
+/// Judges the hits of all detectors on a finished picture.
 pub fn judge(picture: &Picture, hits: &[Detection], context: &FrameContext<'_>, thresholds: &Thresholds) -> Verdict {
     let mut verdict = Verdict { frame: context.frame, ..Verdict::default() };
+    let frame = (context, display_size(picture));
     let mut seen: Vec<&Detection> = Vec::new();
+    let mut hits: Vec<&Detection> = hits.iter().collect();
+    hits.sort_by(|a, b| b.score.total_cmp(&a.score));
     for hit in hits {
         // A score that is no number is as bad as a sure one.
         let score = if hit.score.is_nan() { 1.0 } else { hit.score };
@@ -140,18 +122,25 @@ pub fn judge(picture: &Picture, hits: &[Detection], context: &FrameContext<'_>, 
         if let Some((id, ..)) = context.keeps.iter().find(|k| is_kept(hit, k)) {
             verdict
                 .findings
-                .push(told(hit, Severity::Note, "a region that was kept on request is visible", context).of_region(id));
+                .push(told(hit, Severity::Note, "a region that was kept on request is visible", frame).of_region(id));
         } else if score >= thresholds.mask(hit.class) {
             verdict.add.push(hit.clone());
         } else {
             let message = format!("perhaps still visible (score {score:.2})");
-            verdict.findings.push(told(hit, Severity::Warning, &message, context));
+            verdict.findings.push(told(hit, Severity::Warning, &message, frame));
         }
     }
     verdict
 }
 
-fn told(hit: &Detection, severity: Severity, message: &str, context: &FrameContext<'_>) -> Finding {
+fn display_size(picture: &Picture) -> Size {
+    let display = |side: u32| (side as f32 * picture.display_from_picture).round() as u32;
+    Size::new(display(picture.size.width), display(picture.size.height))
+}
+
+fn told(hit: &Detection, severity: Severity, message: &str, (context, display): (&FrameContext<'_>, Size)) -> Finding {
+    // Boxes of heads at the edge reach beyond the picture.
+    let bounds = hit.quad.bounds();
     let (rule, what) = match hit.class {
         _ if severity == Severity::Note => (Rule::Kept, ""),
         Class::Face => (Rule::VisibleFace, "a face is "),
@@ -159,7 +148,7 @@ fn told(hit: &Detection, severity: Severity, message: &str, context: &FrameConte
     };
     Finding::new(rule, severity, format!("{what}{message}"))
         .at(context.frame, context.time_secs)
-        .within(hit.quad.bounds())
+        .within(bounds.clipped(display).unwrap_or(bounds))
 }
 
 fn same_object(a: &Detection, b: &Detection) -> bool {

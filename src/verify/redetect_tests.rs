@@ -1,30 +1,5 @@
 use super::*;
-use crate::error::{Error, ErrorKind, Stage};
-use crate::types::geometry::{Rect, Size};
-
-struct Fake(Vec<Detection>);
-
-impl Detector for Fake {
-    fn name(&self) -> &str {
-        "fake"
-    }
-
-    fn detect(&mut self, _: &Picture, _: Effort) -> Result<Vec<Detection>> {
-        Ok(self.0.clone())
-    }
-}
-
-struct Broken;
-
-impl Detector for Broken {
-    fn name(&self) -> &str {
-        "broken"
-    }
-
-    fn detect(&mut self, _: &Picture, _: Effort) -> Result<Vec<Detection>> {
-        Err(Error::new(Stage::Infer, ErrorKind::Model, "no weights"))
-    }
-}
+use crate::types::geometry::Rect;
 
 const THRESHOLDS: Thresholds = Thresholds { mask_face: 0.7, mask_text: 0.6, look: 0.3 };
 
@@ -74,8 +49,7 @@ fn hits_become_masks_findings_or_nothing() {
         ("text in a kept face", hit(Class::Text, Rect::new(335.0, 40.0, 50.0, 50.0), 0.9), 1, None),
     ];
     for (name, hit, add, rule) in cases {
-        let mut detectors: Vec<Box<dyn Detector>> = vec![Box::new(Fake(vec![hit.clone()]))];
-        let verdict = search(&picture(), &mut detectors, Effort::Thorough, &context, &THRESHOLDS).unwrap();
+        let verdict = judge(&picture(), std::slice::from_ref(&hit), &context, &THRESHOLDS);
         assert_eq!(verdict.add.len(), add, "{name}");
         assert_eq!(verdict.findings.first().map(|f| f.rule), rule, "{name}");
         assert_eq!(verdict.hits, u64::from(add > 0 || rule.is_some()), "{name}");
@@ -88,21 +62,16 @@ fn hits_become_masks_findings_or_nothing() {
 
 #[test]
 fn an_object_that_two_detectors_find_counts_once_with_the_better_score() {
-    let mut detectors: Vec<Box<dyn Detector>> =
-        vec![Box::new(Fake(vec![face(20.0, 0.4)])), Box::new(Fake(vec![face(22.0, 0.8), face(100.0, 0.75)]))];
-    let verdict =
-        search(&picture(), &mut detectors, Effort::Fast(Default::default()), &FrameContext::default(), &THRESHOLDS)
-            .unwrap();
+    let hits = [face(20.0, 0.4), face(22.0, 0.8), face(100.0, 0.75)];
+    let verdict = judge(&picture(), &hits, &FrameContext::default(), &THRESHOLDS);
     assert_eq!((verdict.hits, verdict.add.len(), verdict.findings.len()), (2, 2, 0));
     assert_eq!(verdict.add[0].score, 0.8);
 }
 
 #[test]
-fn a_detector_that_cannot_run_is_an_error() {
-    let mut detectors: Vec<Box<dyn Detector>> = vec![Box::new(Fake(vec![])), Box::new(Broken)];
-    let got =
-        search(&picture(), &mut detectors, Effort::Fast(Default::default()), &FrameContext::default(), &THRESHOLDS);
-    assert_eq!(got.unwrap_err().kind(), ErrorKind::Model);
+fn a_finding_stays_within_the_picture() {
+    let verdict = judge(&picture(), &[face(-12.0, 0.5)], &FrameContext::default(), &THRESHOLDS);
+    assert_eq!(verdict.findings[0].bounds, Some(Rect::new(0.0, 40.0, 18.0, 40.0)));
 }
 
 #[test]

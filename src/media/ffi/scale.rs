@@ -5,6 +5,7 @@ use std::ptr;
 
 use ffmpeg_next::ffi as sys;
 use ffmpeg_next::frame::Video;
+use ffmpeg_next::software::scaling::flag::Flags;
 
 use super::error;
 use super::frame::{PixelFormat, format_of};
@@ -43,16 +44,10 @@ unsafe impl Send for Scaler {}
 impl Scaler {
     pub fn new(from: Side, to: Side, filter: Filter) -> Result<Self> {
         let flags = match filter {
-            Filter::Exact => {
-                sys::SWS_BICUBIC as u32
-                    | sys::SWS_ACCURATE_RND as u32
-                    | sys::SWS_FULL_CHR_H_INT as u32
-                    | sys::SWS_FULL_CHR_H_INP as u32
-                    | sys::SWS_BITEXACT as u32
-            }
+            Filter::Exact => Flags::BICUBIC | Flags::ACCURATE_RND | Flags::FULL_CHR_H_INT | Flags::FULL_CHR_H_INP,
             // AREA averages when it shrinks much, where FAST_BILINEAR would alias.
-            Filter::Fast if to.size.width * 2 < from.size.width => sys::SWS_AREA as u32 | sys::SWS_BITEXACT as u32,
-            Filter::Fast => sys::SWS_FAST_BILINEAR as u32 | sys::SWS_BITEXACT as u32,
+            Filter::Fast if to.size.width * 2 < from.size.width => Flags::AREA,
+            Filter::Fast => Flags::FAST_BILINEAR,
         };
         // SAFETY: formats are valid values, sizes are checked by the call, null filters mean none.
         let context = unsafe {
@@ -63,7 +58,7 @@ impl Scaler {
                 to.size.width as c_int,
                 to.size.height as c_int,
                 to.format,
-                flags as _,
+                (flags | Flags::BITEXACT).bits() as _,
                 ptr::null_mut(),
                 ptr::null_mut(),
                 ptr::null(),

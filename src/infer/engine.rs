@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use ort::environment::Environment;
-use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{RunOptions, Session};
 
 use crate::error::{Error, ErrorKind, Result, Stage};
 
@@ -68,6 +68,15 @@ fn failed(message: String) -> Error {
     Error::new(Stage::Infer, ErrorKind::Model, message)
 }
 
+/// What becomes of a network's working memory, hundreds of megabytes for some, between runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// It waits for the next run.
+    Kept,
+    /// It is given back: slower by page faults, for networks that run rarely.
+    Returned,
+}
+
 /// The loaded library. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -114,14 +123,16 @@ impl Engine {
     }
 
     /// A network from the bytes of an ONNX file; single-threaded.
-    pub fn network(&self, name: &str, onnx: &[u8]) -> Result<Box<dyn Network>> {
+    pub fn network(&self, name: &str, onnx: &[u8], memory: Memory) -> Result<Box<dyn Network>> {
         let session = self
             .session(onnx)
             .map_err(|e| failed(format!("the network {name} cannot be loaded by ONNX Runtime")).because(e))?;
         if session.inputs().len() != 1 {
             return Err(failed(format!("the network {name} has {} inputs instead of one", session.inputs().len())));
         }
-        Ok(Box::new(OnnxNetwork { name: name.to_owned(), session }))
+        let options = run_options(memory)
+            .map_err(|e| failed(format!("the network {name} cannot be set up by ONNX Runtime")).because(e))?;
+        Ok(Box::new(OnnxNetwork { name: name.to_owned(), session, options }))
     }
 
     fn session(&self, onnx: &[u8]) -> ort::Result<Session> {
@@ -134,15 +145,24 @@ impl Engine {
     }
 }
 
+fn run_options(memory: Memory) -> ort::Result<RunOptions> {
+    let mut options = RunOptions::new()?;
+    if memory == Memory::Returned {
+        options.set("memory.enable_memory_arena_shrinkage", "cpu:0")?;
+    }
+    Ok(options)
+}
+
 struct OnnxNetwork {
     name: String,
     session: Session,
+    options: RunOptions,
 }
 
 impl OnnxNetwork {
     fn outputs(&mut self, input: Tensor) -> ort::Result<Vec<Tensor>> {
         let input = ort::value::Tensor::from_array((input.shape, input.data))?;
-        let outputs = self.session.run(ort::inputs![input])?;
+        let outputs = self.session.run_with_options(ort::inputs![input], &self.options)?;
         let mut tensors = Vec::with_capacity(outputs.len());
         for (_, value) in outputs.iter() {
             let (shape, data) = value.try_extract_tensor::<f32>()?;

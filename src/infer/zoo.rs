@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
 
-use super::engine::{Engine, Network, beside_program, find_library, listed, named_by};
+use super::engine::{Engine, Memory, Network, beside_program, find_library, listed, named_by};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::plan::ModelUsed;
 
@@ -156,7 +156,10 @@ impl Zoo {
     /// A session of its own on a network's weights.
     pub fn network(&self, model: Model) -> Result<Box<dyn Network>> {
         let bytes = self.bytes(model)?;
-        self.engine.network(model.info().name, &bytes).map_err(|e| e.at(&self.folder.join(model.info().file)))
+        // Text is looked for in few frames, and alternates between two networks.
+        let is_rare = matches!(model, Model::TextSmall | Model::TextTiny);
+        let memory = if is_rare { Memory::Returned } else { Memory::Kept };
+        self.engine.network(model.info().name, &bytes, memory).map_err(|e| e.at(&self.folder.join(model.info().file)))
     }
 
     /// The checked bytes of a file of weights. Errors: `Model` when it is missing or not the expected file.

@@ -129,10 +129,7 @@ fn look(
     observer: &dyn Observer,
 ) -> Result<(Decoded, Vec<Track>, ToneSamples)> {
     let threads = if info.kind == MediaKind::Photo { 1 } else { job.settings.inference_threads.max(1) };
-    let mut detectors = Vec::new();
-    for _ in 0..threads {
-        detectors.push(Detectors::for_redaction(&job.settings, zoo)?);
-    }
+    let detectors = Detectors::for_redaction(&job.settings, zoo, threads)?;
     // One picture waiting per worker keeps all busy; more would only fill memory.
     let (work_out, work_in) = sync_channel::<Work>(threads);
     let (looked_out, looked_in) = sync_channel::<Result<Looked>>(threads * 2);

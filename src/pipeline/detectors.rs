@@ -1,5 +1,7 @@
 //! The detectors that the settings ask for, loaded from their weights.
 
+use std::sync::{Arc, Mutex};
+
 use super::settings::{FaceDetectorName, Settings};
 use crate::detect::face::blazeface::BlazeFace;
 use crate::detect::face::centerface::CenterFace;
@@ -20,6 +22,9 @@ const VERIFIER_THRESHOLD: f32 = 0.5;
 
 /// Smallest face that Seeta looks for, pixels: its own least.
 const SEETA_LEAST_PX: f32 = 20.0;
+
+/// Text is looked for in one frame of five only, and its networks hold some 300 MB each: threads share them.
+const THREADS_PER_TEXT_DETECTOR: usize = 4;
 
 /// What to look for in one picture, and how hard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,11 +49,19 @@ pub struct Detectors {
 }
 
 impl Detectors {
-    /// The detectors that redaction uses.
-    pub fn for_redaction(settings: &Settings, zoo: &Zoo) -> Result<Self> {
-        let faces = settings.targets.faces.then(|| face_detector(settings, zoo));
-        let faces = faces.transpose()?;
-        Ok(Self { faces, text: text_detector(settings, zoo)? })
+    /// The detectors that redaction uses, one set for each thread.
+    pub fn for_redaction(settings: &Settings, zoo: &Zoo, threads: usize) -> Result<Vec<Self>> {
+        let mut sets = Vec::new();
+        let mut text: Option<Shared> = None;
+        for thread in 0..threads {
+            if thread % THREADS_PER_TEXT_DETECTOR == 0 {
+                text = text_detector(settings, zoo)?.map(|detector| Shared(Arc::new(Mutex::new(detector))));
+            }
+            let faces = settings.targets.faces.then(|| face_detector(settings, zoo)).transpose()?;
+            let text = text.clone().map(|shared| Box::new(shared) as Box<dyn Detector>);
+            sets.push(Self { faces, text });
+        }
+        Ok(sets)
     }
 
     /// The detectors that verification uses: for faces a network that redaction never sees.
@@ -69,6 +82,20 @@ impl Detectors {
             }
         }
         Ok(found)
+    }
+}
+
+/// A detector that threads take turns with.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Box<dyn Detector>>>);
+
+impl Detector for Shared {
+    fn name(&self) -> &str {
+        "shared"
+    }
+
+    fn detect(&mut self, picture: &Picture, effort: Effort) -> Result<Vec<Detection>> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner()).detect(picture, effort)
     }
 }
 

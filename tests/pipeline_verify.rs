@@ -34,7 +34,7 @@ fn region(x: f32, y: f32, w: f32, h: f32) -> OperatorRegion {
 
 fn settings(regions: Vec<OperatorRegion>) -> Settings {
     Settings {
-        targets: Targets { faces: false, text: false },
+        targets: Targets { faces: false, text: false, codes: false },
         face_detectors: vec![],
         sensitivity: withhold::detect::face::ensemble::Sensitivity::default(),
         margin: 0.0,

@@ -128,7 +128,7 @@ pub struct EngineArgs {
 #[command(next_help_heading = "Detection")]
 pub struct Detection {
     /// What to look for; `none` masks only what --region names
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "faces,text")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "faces,text,codes")]
     pub targets: Vec<Target>,
 
     /// Networks that look for faces; together they see more than each
@@ -318,6 +318,8 @@ pub enum Names {
 pub enum Target {
     Faces,
     Text,
+    /// Bar codes and matrix codes, read or only shaped like one
+    Codes,
     None,
 }
 

@@ -63,7 +63,12 @@ fn targets(named: &[args::Target]) -> Result<Targets> {
     if named.contains(&args::Target::None) && named.len() > 1 {
         return Err(usage("--targets none can't be combined with other targets"));
     }
-    Ok(Targets { faces: named.contains(&args::Target::Faces), text: named.contains(&args::Target::Text) })
+    let wants = |target| named.contains(&target);
+    Ok(Targets {
+        faces: wants(args::Target::Faces),
+        text: wants(args::Target::Text),
+        codes: wants(args::Target::Codes),
+    })
 }
 
 /// Presets of x264 and x265.
@@ -170,7 +175,7 @@ pub fn of_rendering(out: &args::Output, encode: Option<&args::Encoding>, allow_d
     };
     let verify = encode.map_or(args::Verify::Sampled, |e| e.verify);
     Ok(Settings {
-        targets: Targets { faces: true, text: true },
+        targets: Targets { faces: true, text: true, codes: true },
         face_detectors: vec![FaceDetectorName::Yunet, FaceDetectorName::Centerface],
         sensitivity: Sensitivity::default(),
         margin: 0.0,

@@ -188,6 +188,7 @@ fn counts(report: &RunReport) -> String {
     let parts = report.regions.iter().map(|(class, n)| match class.as_str() {
         "face" => format!("{n} face track{}", plural(*n)),
         "text" => format!("{n} text region{}", plural(*n)),
+        "code" => format!("{n} code{}", plural(*n)),
         "region" => format!("{n} named region{}", plural(*n)),
         other => format!("{n} {other}"),
     });

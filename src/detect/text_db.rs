@@ -91,7 +91,7 @@ fn binary(map: &ProbabilityMap, threshold: f32) -> GrayImage {
 }
 
 /// Smallest rectangle around the corners of a convex polygon; one of its sides lies on an edge of the polygon.
-fn min_area_rect(hull: &[(f32, f32)]) -> Option<Quad> {
+pub(super) fn min_area_rect(hull: &[(f32, f32)]) -> Option<Quad> {
     let angles = (0..hull.len()).map(|i| {
         let (a, b) = (hull[i], hull[(i + 1) % hull.len()]);
         (b.1 - a.1).atan2(b.0 - a.0)

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::settings::{FaceDetectorName, Settings};
+use crate::detect::code::{CodeDetector, drop_paragraphs};
 use crate::detect::face::blazeface::BlazeFace;
 use crate::detect::face::centerface::CenterFace;
 use crate::detect::face::ensemble::{FaceDetector, Networks};
@@ -46,6 +47,7 @@ pub fn zoo(settings: &Settings) -> Result<Zoo> {
 pub struct Detectors {
     faces: Option<Box<dyn Detector>>,
     text: Option<Box<dyn Detector>>,
+    codes: Option<CodeDetector>,
 }
 
 impl Detectors {
@@ -59,7 +61,7 @@ impl Detectors {
             }
             let faces = settings.targets.faces.then(|| face_detector(settings, zoo)).transpose()?;
             let text = text.clone().map(|shared| Box::new(shared) as Box<dyn Detector>);
-            sets.push(Self { faces, text });
+            sets.push(Self { faces, text, codes: settings.targets.codes.then_some(CodeDetector) });
         }
         Ok(sets)
     }
@@ -70,7 +72,8 @@ impl Detectors {
             let blazeface = Box::new(BlazeFace::new(zoo.network(Model::BlazeFace)?));
             Ok(Box::new(FaceVerifier::new(blazeface, None, VERIFIER_THRESHOLD)))
         });
-        Ok(Self { faces: faces.transpose()?, text: text_detector(settings, zoo)? })
+        // Codes are shapes, which the same search would see the same way.
+        Ok(Self { faces: faces.transpose()?, text: text_detector(settings, zoo)?, codes: None })
     }
 
     /// Everything that is found, in display space.
@@ -80,6 +83,10 @@ impl Detectors {
             if let (Some(detector), Some(effort)) = (detector, effort) {
                 found.extend(detector.detect(picture, effort)?);
             }
+        }
+        if let (Some(codes), Some(effort)) = (&mut self.codes, ask.text) {
+            found.extend(codes.detect(picture, effort)?);
+            drop_paragraphs(&mut found);
         }
         Ok(found)
     }

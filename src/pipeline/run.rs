@@ -326,7 +326,8 @@ impl FileRun<'_> {
                 AudioChoice::File(_) => note("a given sound track was added".into()),
             }
         }
-        for (on, what) in [(self.targets.faces, "faces were"), (self.targets.text, "text was")] {
+        let Targets { faces, text, codes } = self.targets;
+        for (on, what) in [(faces, "faces were"), (text, "text was"), (codes, "codes were")] {
             if !on {
                 note(format!("{what} not looked for"));
             }

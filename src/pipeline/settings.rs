@@ -17,6 +17,8 @@ use crate::types::plan::MaskStyle;
 pub struct Targets {
     pub faces: bool,
     pub text: bool,
+    /// Bar codes and matrix codes.
+    pub codes: bool,
 }
 
 /// A face detector by name.
@@ -98,7 +100,7 @@ impl Targets {
     /// What a plan was made for, from the settings in its header; everything when they do not tell.
     pub fn of_plan(recorded: &BTreeMap<String, String>) -> Self {
         let wants = |what| recorded.get(TARGETS_KEY).is_none_or(|named| named.split(',').any(|n| n == what));
-        Self { faces: wants("faces"), text: wants("text") }
+        Self { faces: wants("faces"), text: wants("text"), codes: wants("codes") }
     }
 }
 
@@ -108,15 +110,15 @@ const TARGETS_KEY: &str = "targets";
 impl Settings {
     /// The settings that shape a plan, by flag name, for its header.
     pub fn recorded(&self) -> BTreeMap<String, String> {
-        let targets = match (self.targets.faces, self.targets.text) {
-            (true, true) => "faces,text",
-            (true, false) => "faces",
-            (false, true) => "text",
-            (false, false) => "none",
-        };
+        let Targets { faces, text, codes } = self.targets;
+        let named = [(faces, "faces"), (text, "text"), (codes, "codes")].into_iter().filter(|(on, _)| *on);
+        let mut targets: Vec<&str> = named.map(|(_, name)| name).collect();
+        if targets.is_empty() {
+            targets.push("none");
+        }
         let detectors: Vec<String> = self.face_detectors.iter().map(|d| format!("{d:?}").to_lowercase()).collect();
         BTreeMap::from([
-            (TARGETS_KEY.into(), targets.into()),
+            (TARGETS_KEY.into(), targets.join(",")),
             ("face-detectors".into(), detectors.join(",")),
             ("sensitivity".into(), format!("{:?}", self.sensitivity).to_lowercase()),
             ("margin".into(), self.margin.to_string()),

@@ -16,6 +16,22 @@ The worst of a batch counts.
 Nothing carries its final name unless it was decoded whole, redacted, read again and verified.
 A detector can miss someone: look at the contact sheet of each file before you publish it.";
 
+const CHECK_HELP: &str = "\
+Every byte of the container has to be accounted for, every frame is decoded, and networks that redaction does not use
+look for faces and text. A file that withhold did not write is a finding by itself unless residue is allowed.
+
+Exit codes:
+  0    nothing found (or only what --allow names, or weak signs to look at)
+  1    something must not be published
+  2    the call or a path is wrong
+  3    incomplete: a file could not be read, or a detector could not run
+  130  interrupted
+The worst of a batch counts.
+
+Examples:
+  withhold check outgoing/
+  withhold check outgoing/ --allow audio --format json > findings.jsonl";
+
 const EXAMPLES: &str = "\
 Examples:
   withhold redact clip.mp4 -o out
@@ -38,6 +54,8 @@ pub enum Command {
     Analyze(Analyze),
     /// Render plans, perhaps edited; refuses a plan of another source
     Apply(Apply),
+    /// Tell whether photos, clips and folders may be published
+    Check(Check),
     /// Show versions, models, encoders and what is missing
     Doctor(Doctor),
     /// Print a man page, shell completions or a JSON Schema
@@ -60,13 +78,20 @@ pub struct Output {
     #[arg(long)]
     pub overwrite: bool,
 
-    /// Files (photos) or network threads (clips) at work at once [default: number of cores]
-    #[arg(short, long, value_name = "N")]
-    pub jobs: Option<usize>,
+    #[command(flatten)]
+    pub run: Run,
 
     /// Files in folders that are no media make the run fail
     #[arg(long)]
     pub strict: bool,
+}
+
+/// How a batch is run and what is told of it.
+#[derive(Debug, ClapArgs)]
+pub struct Run {
+    /// Files (photos) or network threads (clips) at work at once [default: number of cores]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
 
     /// What is written to standard output
     #[arg(long, value_enum, default_value_t = Format::Human)]
@@ -281,6 +306,54 @@ pub struct Apply {
     /// Go on after decode errors, as the plan was made
     #[arg(long)]
     pub allow_damaged: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = CHECK_HELP)]
+pub struct Check {
+    /// Photos, clips and folders (searched through), whoever made them
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// What to look for in pictures
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "faces,text")]
+    pub targets: Vec<CheckTarget>,
+
+    /// What may be there: told all the same, but no reason to fail
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub allow: Vec<Allowed>,
+
+    /// Search every Nth frame of clips; all are decoded either way
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub every: u64,
+
+    /// Colour of the masks that may be there: grey, black, white or RRGGBB
+    #[arg(long, value_name = "COLOR", default_value = "grey", value_parser = super::settings::parse_color)]
+    pub fill_color: [u8; 3],
+
+    #[command(flatten)]
+    pub run: Run,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckTarget {
+    Faces,
+    Text,
+}
+
+/// A class of findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Allowed {
+    /// A sound track
+    Audio,
+    Faces,
+    Text,
+    /// Tags: place, time, device, person, software, preview
+    Metadata,
+    /// Whatever a container holds beside its picture
+    Residue,
+    /// Files in folders that are no media
+    UnknownFiles,
 }
 
 #[derive(Debug, ClapArgs)]

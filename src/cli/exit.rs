@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use withhold::ErrorKind;
+use withhold::types::finding::Severity;
 use withhold::types::report::{RunReport, Status};
 
 /// How the program ends. Ordered: the worst of a batch wins.
@@ -10,6 +11,8 @@ use withhold::types::report::{RunReport, Status};
 pub enum Exit {
     /// Done and verified.
     Success,
+    /// `check` found what must not be published.
+    Findings,
     /// The call, a path or an existing output.
     Usage,
     /// Something could not be read, or was withheld: it has no output.
@@ -21,6 +24,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Exit::Success => 0,
+            Exit::Findings => 1,
             Exit::Usage => 2,
             Exit::Incomplete => 3,
             Exit::Interrupted => 130,
@@ -45,6 +49,19 @@ impl Exit {
             (Status::Interrupted, _) => Exit::Interrupted,
             (Status::Withheld, Some(error)) => Exit::of_error(error.kind),
             (Status::Withheld, None) => Exit::Incomplete,
+        }
+    }
+}
+
+impl Exit {
+    /// The code for one file that was checked.
+    pub fn of_check(report: &RunReport) -> Self {
+        let is_bad = report.findings.iter().any(|f| f.severity == Severity::Error);
+        match (Self::of_report(report, false), &report.error) {
+            (Exit::Success, _) if is_bad => Exit::Findings,
+            // What was named and turns out to be no media has not been looked at.
+            (Exit::Usage, Some(error)) if error.kind == ErrorKind::NotMedia => Exit::Incomplete,
+            (exit, _) => exit,
         }
     }
 }

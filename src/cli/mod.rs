@@ -24,6 +24,7 @@ pub fn main() -> ExitCode {
         args::Command::Redact(ref redact) => commands::redact::run(redact),
         args::Command::Analyze(ref analyze) => commands::analyze::run(analyze),
         args::Command::Apply(ref apply) => commands::apply::run(apply),
+        args::Command::Check(ref check) => commands::check::run_check(check),
         args::Command::Doctor(ref doctor) => commands::doctor::run(doctor),
         args::Command::Generate(ref generate) => commands::generate::run(generate),
     };

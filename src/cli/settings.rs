@@ -18,7 +18,7 @@ fn usage(message: impl Into<String>) -> Error {
 }
 
 /// Number of workers: as asked, else one per core.
-pub fn jobs(out: &args::Output) -> Result<usize> {
+pub fn jobs(out: &args::Run) -> Result<usize> {
     match out.jobs {
         Some(0) => Err(usage("--jobs takes a number from 1")),
         Some(jobs) => Ok(jobs),
@@ -44,7 +44,7 @@ pub fn work_dir(out: &args::Output) -> Result<PathBuf> {
     Ok(work)
 }
 
-fn limits(out: &args::Output) -> Result<Limits> {
+fn limits(out: &args::Run) -> Result<Limits> {
     for (flag, secs) in [("--stall-timeout", out.limits.stall_timeout), ("--max-duration", out.limits.max_duration)] {
         if !(secs > 0.0 && secs <= 1e9) {
             return Err(usage(format!("{flag} takes a number of seconds above 0")));
@@ -163,8 +163,24 @@ pub fn of_analysis(
     Ok(settings)
 }
 
+/// Settings of `check`.
+pub fn of_check(args: &args::Check) -> Result<Settings> {
+    let wants = |target| args.targets.contains(&target);
+    let allows_audio = args.allow.contains(&args::Allowed::Audio);
+    let mut settings = of_rendering_run(&args.run, None, false)?;
+    settings.targets =
+        Targets { faces: wants(args::CheckTarget::Faces), text: wants(args::CheckTarget::Text), codes: false };
+    settings.encoding.audio = if allows_audio { AudioChoice::Keep } else { AudioChoice::None };
+    settings.fill_color = args.fill_color;
+    Ok(settings)
+}
+
 /// Settings of `apply`: what the plan decides is not read from here.
 pub fn of_rendering(out: &args::Output, encode: Option<&args::Encoding>, allow_damaged: bool) -> Result<Settings> {
+    of_rendering_run(&out.run, encode, allow_damaged)
+}
+
+fn of_rendering_run(out: &args::Run, encode: Option<&args::Encoding>, allow_damaged: bool) -> Result<Settings> {
     let default = Encoding {
         codec: VideoCodec::H264,
         crf: None,

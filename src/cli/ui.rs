@@ -15,10 +15,12 @@ use withhold::types::progress::{Continue, Observer, Phase};
 use withhold::types::report::{RunReport, Status};
 use withhold::types::time::timecode;
 
-use super::args::Format;
+use super::args::{Format, Run};
 
 /// Time between plain progress lines of one file.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// What reports of `check` call themselves.
+const CHECK_KIND: &str = "withhold-check";
 /// Findings that are told per file unless `-v` is given.
 const FINDINGS_SHOWN: usize = 5;
 
@@ -39,7 +41,8 @@ pub struct Ui<'a> {
 }
 
 impl<'a> Ui<'a> {
-    pub fn new(quiet: bool, verbose: bool, format: Format, cancel: &'a AtomicBool) -> Self {
+    pub fn new(run: &Run, cancel: &'a AtomicBool) -> Self {
+        let Run { quiet, verbose, format, .. } = *run;
         let on_terminal = std::io::stderr().is_terminal();
         let target = if on_terminal && !quiet { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self {
@@ -138,6 +141,10 @@ impl BatchObserver for Ui<'_> {
             // A reader that went away (a closed pipe) must not stop the batch.
             let _ = writeln!(std::io::stdout().lock(), "{line}");
         }
+        if report.kind == CHECK_KIND {
+            check_lines(input, report, self.quiet, self.verbose).iter().for_each(|line| self.line(line));
+            return;
+        }
         for line in report_lines(input, report, self.quiet, self.verbose) {
             self.line(&line);
         }
@@ -175,6 +182,27 @@ fn report_lines(input: &Path, report: &RunReport, quiet: bool, verbose: bool) ->
             lines
         }
     }
+}
+
+/// The lines about a file that was checked.
+fn check_lines(input: &Path, report: &RunReport, quiet: bool, verbose: bool) -> Vec<String> {
+    let name = input.display();
+    if let Some(error) = &report.error {
+        return vec![format!("withhold: error: {name}: unchecked, {}", error.message)];
+    }
+    let bad: Vec<&Finding> = report.findings.iter().filter(|f| f.severity == Severity::Error).collect();
+    let mut lines = Vec::new();
+    if !bad.is_empty() {
+        lines.push(format!("{name}: must not be published"));
+    } else if !quiet && report.status == Status::Done {
+        let searched = report.verify.as_ref().map_or(0, |v| v.frames_searched);
+        let (frames, s) = (report.frames, plural(report.frames));
+        lines.push(format!("{name}: nothing found in {frames} frame{s}, {searched} searched"));
+    }
+    if !quiet || !bad.is_empty() {
+        lines.extend(finding_lines(&report.findings, verbose));
+    }
+    lines
 }
 
 fn plural(count: u64) -> &'static str {

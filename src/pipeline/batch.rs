@@ -109,6 +109,34 @@ pub fn collect(
     Ok(refuse_existing(entries, &out_full, overwrite))
 }
 
+/// The files to check: as [`collect`] walks them, but there are no outputs that could collide or be in the way. Files
+/// in folders that are no media stay in the list, as [`Entry::Skipped`].
+///
+/// # Errors
+/// `Usage` when there is nothing at all to check.
+pub fn collect_checked(paths: &[PathBuf]) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    let mut found = Vec::new();
+    for path in paths {
+        // No folder contains this one.
+        walk(path, Path::new(""), &mut found, &mut entries)?;
+    }
+    for file in found {
+        entries.push(match classify(&file) {
+            Ok(Some(sniffed)) => {
+                Entry::Work(Item { input: file.input, output: file.relative, is_clip: sniffed.is_clip() })
+            }
+            Ok(None) => Entry::Skipped { input: file.input, reason: "neither a photo nor a clip".into() },
+            Err(error) => Entry::Failed { error: error.at(&file.input), input: file.input },
+        });
+    }
+    if entries.is_empty() {
+        let first = paths.first().map_or(Path::new("."), PathBuf::as_path);
+        return Err(usage(first, "nothing to check in here"));
+    }
+    Ok(entries)
+}
+
 /// The same for plans: each names its source, or `source` does (a file, or a folder that holds the sources).
 ///
 /// # Errors
@@ -137,8 +165,10 @@ fn plan_item(plan: &Path, source: Option<&Path>) -> Result<Item> {
         (None, None) => return Err(usage(plan, "does not say where its source is; name it with --source")),
     };
     if fs::symlink_metadata(&input).is_err() {
-        // Where it was stays in the plan: reports get passed on.
-        return Err(usage(plan, "its source is not where it was when the plan was made; name it with --source"));
+        // Its folder stays in the plan: reports get passed on.
+        let name = input.file_name().unwrap_or_default().to_string_lossy();
+        let message = format!("its source {name} is not where it was when the plan was made; name it with --source");
+        return Err(usage(plan, message));
     }
     let relative = input.file_name().map(PathBuf::from).unwrap_or_default();
     let found = Found { input: input.clone(), relative, named: true };

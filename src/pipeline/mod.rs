@@ -6,6 +6,7 @@
 
 pub mod analyze;
 pub mod batch;
+pub mod check;
 pub mod commit;
 mod detectors;
 mod overlap;

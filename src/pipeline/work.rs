@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 
 use super::worker::{Event, Job, Outcome, Step};
-use super::{analyze, render, verify};
+use super::{analyze, check, render, verify};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::report::ErrorReport;
@@ -67,6 +67,7 @@ fn run(job: &Job, source: &File) -> Result<Outcome> {
             Step::Analyze { plan } => analyze::analyze(source, job, plan, &observer)?,
             Step::Render { plan, staged, digest } => render::render(source, job, plan, staged, digest, &observer)?,
             Step::Verify(orders) => verify::verify(job, orders, &observer)?,
+            Step::Check(orders) => check::check(source, job, orders, &observer)?,
         };
         outcome.frames = done.frames;
         outcome.findings.extend(done.findings);

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::check::CheckOrders;
 use super::settings::Settings;
 use crate::types::finding::Finding;
 use crate::types::plan::Region;
@@ -36,6 +37,8 @@ pub enum Step {
     },
     /// Staged file against plan and digest, and a fresh look for what must not show; writes the contact sheet.
     Verify(VerifyOrders),
+    /// A file of any origin: may it be published?
+    Check(CheckOrders),
 }
 
 /// What the verification of a staged file needs.

@@ -45,6 +45,8 @@ pub enum Rule {
     Residue,
     Metadata,
     AudioPresent,
+    /// A file in a folder that no reader here knows.
+    UnknownFile,
     /// Something was loosened on request: audio kept, detector off, ...
     Loosened,
     /// The timeline was moved to begin at zero.

@@ -69,7 +69,7 @@ pub struct VerifyReport {
 /// The work on one file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunReport {
-    /// Always `withhold-report`.
+    /// `withhold-report`, or `withhold-check`.
     pub kind: String,
     pub version: u32,
     pub status: Status,

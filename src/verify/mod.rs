@@ -5,6 +5,7 @@
 //! show a human what deserves a look. Nothing here decodes: the pipeline hands frames, coverages and detectors in.
 
 pub mod coverage;
+pub mod fills;
 pub mod inpaint;
 pub mod moments;
 pub mod redetect;

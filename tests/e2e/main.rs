@@ -2,6 +2,7 @@
 
 mod audio;
 mod bad_input;
+mod check;
 mod codes;
 mod common;
 mod damage;

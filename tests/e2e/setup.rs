@@ -66,7 +66,7 @@ fn doctor_is_content_here() {
 #[test]
 fn help_and_generated_texts() {
     let scratch = Scratch::new();
-    for command in ["redact", "analyze", "apply", "doctor", "generate"] {
+    for command in ["redact", "analyze", "apply", "check", "doctor", "generate"] {
         let help = scratch.withhold([command, "--help"]).ends_with(0);
         assert!(help.stdout.contains("Usage:"), "{command}");
     }

@@ -2,6 +2,7 @@
 
 pub mod analyze;
 pub mod apply;
+pub mod check;
 pub mod doctor;
 pub mod generate;
 pub mod redact;
@@ -40,12 +41,12 @@ fn run_batch(task: Task, entries: Vec<Entry>, out: &Output, settings: Settings) 
         out_dir: out.output.clone(),
         work_dir: settings::work_dir(out)?,
         overwrite: out.overwrite,
-        show_paths: out.show_paths,
+        show_paths: out.run.show_paths,
         settings,
-        jobs: settings::jobs(out)?,
+        jobs: settings::jobs(&out.run)?,
         cancel: &cancel,
     };
-    let reports = run(&batch, &ui::Ui::new(out.quiet, out.verbose, out.format, &cancel))?;
-    ui::summary(&reports, &batch.out_dir, &batch.work_dir, out.quiet);
+    let reports = run(&batch, &ui::Ui::new(&out.run, &cancel))?;
+    ui::summary(&reports, &batch.out_dir, &batch.work_dir, out.run.quiet);
     Ok(reports.iter().map(|r| Exit::of_report(r, out.strict)).max().unwrap_or(Exit::Success))
 }

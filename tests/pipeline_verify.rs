@@ -38,6 +38,7 @@ fn settings(regions: Vec<OperatorRegion>) -> Settings {
         face_detectors: vec![],
         sensitivity: withhold::detect::face::ensemble::Sensitivity::default(),
         margin: 0.0,
+        on_lost: Default::default(),
         style: MaskStyle::Fill,
         fill_color: [128, 128, 128],
         regions,

@@ -168,6 +168,11 @@ pub struct Detection {
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub margin: f32,
 
+    /// When a head is lost in mid-picture without a cut: `hold` masks the area where it may be for two seconds more,
+    /// growing; `blank` masks the whole picture for as long. Either way the moment is on the review list
+    #[arg(long, value_enum, default_value_t = OnLost::Hold)]
+    pub on_lost: OnLost,
+
     /// Mask a region that you name: x,y,width,height in pixels of the upright picture, with @t0-t1 (seconds or h:mm:ss)
     /// for a part of a clip; may be given many times
     #[arg(long, value_name = "X,Y,W,H[@T0-T1]")]
@@ -410,6 +415,12 @@ pub enum Sensitivity {
     Normal,
     High,
     Max,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnLost {
+    Hold,
+    Blank,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -7,6 +7,7 @@ use withhold::detect::face::ensemble::Sensitivity;
 use withhold::media::encode::VideoCodec;
 use withhold::pipeline::batch::absolute;
 use withhold::pipeline::settings::{AudioChoice, Encoding, FaceDetectorName, Settings, Targets, VerifyLevel};
+use withhold::plan::policy::OnLost;
 use withhold::types::limits::Limits;
 use withhold::types::plan::MaskStyle;
 use withhold::{Error, ErrorKind, Result, Stage};
@@ -156,6 +157,10 @@ pub fn of_analysis(
         args::Sensitivity::Max => Sensitivity::Max,
     };
     settings.margin = detection.margin;
+    settings.on_lost = match detection.on_lost {
+        args::OnLost::Hold => OnLost::Hold,
+        args::OnLost::Blank => OnLost::Blank,
+    };
     settings.style = style(look.style);
     settings.fill_color = look.fill_color;
     settings.regions = detection.region.clone();
@@ -195,6 +200,7 @@ fn of_rendering_run(out: &args::Run, encode: Option<&args::Encoding>, allow_dama
         face_detectors: vec![FaceDetectorName::Yunet, FaceDetectorName::Centerface],
         sensitivity: Sensitivity::default(),
         margin: 0.0,
+        on_lost: OnLost::default(),
         style: MaskStyle::Fill,
         fill_color: [128; 3],
         regions: vec![],

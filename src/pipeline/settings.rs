@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::worker::any_path;
 use crate::detect::face::ensemble::Sensitivity;
 use crate::media::encode::VideoCodec;
+use crate::plan::policy::OnLost;
 use crate::plan::{KeepRegion, OperatorRegion};
 use crate::types::limits::Limits;
 use crate::types::plan::MaskStyle;
@@ -76,6 +77,7 @@ pub struct Settings {
     pub sensitivity: Sensitivity,
     /// Further growth of every mask on each side, as a share of its size.
     pub margin: f32,
+    pub on_lost: OnLost,
     pub style: MaskStyle,
     pub fill_color: [u8; 3],
     pub regions: Vec<OperatorRegion>,
@@ -122,6 +124,7 @@ impl Settings {
             ("face-detectors".into(), detectors.join(",")),
             ("sensitivity".into(), format!("{:?}", self.sensitivity).to_lowercase()),
             ("margin".into(), self.margin.to_string()),
+            ("on-lost".into(), format!("{:?}", self.on_lost).to_lowercase()),
             ("allow-damaged".into(), self.allow_damaged.to_string()),
         ])
     }

@@ -1,5 +1,7 @@
 //! From a track to the mask that hides it: margins, holds, what to do with weak and with lost tracks.
 
+use serde::{Deserialize, Serialize};
+
 use crate::types::detection::Class;
 use crate::types::finding::Rule;
 use crate::types::geometry::{Margins, Point, Quad, Rect, Size};
@@ -8,7 +10,8 @@ use crate::types::time::{FrameIndex, FrameSpan, FrameTimes};
 use crate::types::track::{Origin, Track, TrackEdge};
 
 /// What happens when a track ends in the middle of the picture without a cut.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnLost {
     /// The area where it may be stays masked and grows.
     #[default]

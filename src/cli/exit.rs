@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use withhold::ErrorKind;
-use withhold::types::finding::Severity;
 use withhold::types::report::{RunReport, Status};
 
 /// How the program ends. Ordered: the worst of a batch wins.
@@ -51,14 +50,11 @@ impl Exit {
             (Status::Withheld, None) => Exit::Incomplete,
         }
     }
-}
 
-impl Exit {
     /// The code for one file that was checked.
     pub fn of_check(report: &RunReport) -> Self {
-        let is_bad = report.findings.iter().any(|f| f.severity == Severity::Error);
         match (Self::of_report(report, false), &report.error) {
-            (Exit::Success, _) if is_bad => Exit::Findings,
+            (Exit::Success, _) if report.obstacle().is_some() => Exit::Findings,
             // What was named and turns out to be no media has not been looked at.
             (Exit::Usage, Some(error)) if error.kind == ErrorKind::NotMedia => Exit::Incomplete,
             (exit, _) => exit,

@@ -12,15 +12,13 @@ use withhold::Error;
 use withhold::pipeline::run::BatchObserver;
 use withhold::types::finding::{Finding, Rule, Severity};
 use withhold::types::progress::{Continue, Observer, Phase};
-use withhold::types::report::{RunReport, Status};
+use withhold::types::report::{CHECK_KIND, RunReport, Status};
 use withhold::types::time::timecode;
 
 use super::args::{Format, Run};
 
 /// Time between plain progress lines of one file.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// What reports of `check` call themselves.
-const CHECK_KIND: &str = "withhold-check";
 /// Findings that are told per file unless `-v` is given.
 const FINDINGS_SHOWN: usize = 5;
 
@@ -190,16 +188,16 @@ fn check_lines(input: &Path, report: &RunReport, quiet: bool, verbose: bool) -> 
     if let Some(error) = &report.error {
         return vec![format!("withhold: error: {name}: unchecked, {}", error.message)];
     }
-    let bad: Vec<&Finding> = report.findings.iter().filter(|f| f.severity == Severity::Error).collect();
+    let is_bad = report.obstacle().is_some();
     let mut lines = Vec::new();
-    if !bad.is_empty() {
+    if is_bad {
         lines.push(format!("{name}: must not be published"));
     } else if !quiet && report.status == Status::Done {
         let searched = report.verify.as_ref().map_or(0, |v| v.frames_searched);
         let (frames, s) = (report.frames, plural(report.frames));
         lines.push(format!("{name}: nothing found in {frames} frame{s}, {searched} searched"));
     }
-    if !quiet || !bad.is_empty() {
+    if !quiet || is_bad {
         lines.extend(finding_lines(&report.findings, verbose));
     }
     lines

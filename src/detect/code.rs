@@ -35,15 +35,7 @@ const PROBES: usize = 12;
 /// Drops shapes that lie mostly under text, which hides them already; all quads of one space.
 pub fn drop_paragraphs(found: &mut Vec<Detection>) {
     let text: Vec<Quad> = found.iter().filter(|d| d.class == Class::Text).map(|d| d.quad).collect();
-    let covered = |quad: &Quad| {
-        let at = |i: usize| (i as f32 + 0.5) / PROBES as f32;
-        let [a, b, c, d] = quad.corners;
-        let points = (0..PROBES * PROBES).map(|i| {
-            let (u, v) = (at(i % PROBES), at(i / PROBES));
-            a.lerp(b, u).lerp(d.lerp(c, u), v)
-        });
-        points.filter(|p| text.iter().any(|t| t.contains(*p))).count() as f32 / (PROBES * PROBES) as f32
-    };
+    let covered = |quad: &Quad| quad.share(PROBES, PROBES, |p| text.iter().any(|t| t.contains(p)));
     found.retain(|d| d.class != Class::Code || d.score > MATRIX_SCORE || covered(&d.quad) < TEXT_SHARE);
 }
 

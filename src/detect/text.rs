@@ -181,13 +181,7 @@ fn stretched(rect: &Quad, sx: f32, sy: f32) -> Quad {
 fn share_inside(quad: &Quad, other: &Quad) -> f32 {
     const ACROSS: usize = 12;
     const DOWN: usize = 4;
-    let at = |i: usize, n: usize| (i as f32 + 0.5) / n as f32;
-    let inside = (0..ACROSS * DOWN).filter(|i| {
-        let (u, v) = (at(i % ACROSS, ACROSS), at(i / ACROSS, DOWN));
-        let [a, b, c, d] = quad.corners;
-        other.contains(a.lerp(b, u).lerp(d.lerp(c, u), v))
-    });
-    inside.count() as f32 / (ACROSS * DOWN) as f32
+    quad.share(ACROSS, DOWN, |p| other.contains(p))
 }
 
 /// Share of a box inside another one from which it is the same text, seen in another view.

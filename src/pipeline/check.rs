@@ -11,19 +11,15 @@ use super::settings::AudioChoice;
 use super::source::{Pictures, open};
 use super::worker::{Job, Outcome};
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::types::detection::{Class, Detection, Effort};
-use crate::types::finding::{Finding, Rule, Severity};
-use crate::types::frame::{MediaKind, Picture};
+use crate::types::detection::Detection;
+use crate::types::finding::{Finding, FindingList, Rule, Severity};
+use crate::types::frame::Picture;
 use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::report::VerifyReport;
-use crate::types::time::FrameIndex;
 use crate::verify::fills::fills;
 use crate::verify::inpaint::without_masks;
-use crate::verify::redetect::{FrameContext, judge};
+use crate::verify::redetect::{FrameContext, judge, told};
 use crate::verify::structure::{Expect, inspect};
-
-/// Findings of one rule that are told of one file.
-const MAX_PER_RULE: usize = 50;
 
 /// What a check does beyond the settings of detectors and limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,7 +35,7 @@ pub struct CheckOrders {
 pub fn check(file: &File, job: &Job, orders: &CheckOrders, observer: &dyn Observer) -> Result<Outcome> {
     let settings = &job.settings;
     let expect = Expect { audio: settings.encoding.audio != AudioChoice::None, limits: settings.limits };
-    let mut findings = Told::default();
+    let mut findings = FindingList::default();
     match inspect(file, &expect) {
         Ok(facts) => facts.findings().iter().for_each(|f| findings.tell(f.clone())),
         // The strict readers know what is written here and nothing else; whether the file is broken is for the decoder.
@@ -54,8 +50,7 @@ pub fn check(file: &File, job: &Job, orders: &CheckOrders, observer: &dyn Observ
     let info = opened.source.info().clone();
     let mut detectors = Detectors::for_verification(settings, &zoo(settings)?)?;
     let mut pictures = Pictures::new(&info);
-    let effort = if info.kind == MediaKind::Photo { Effort::Thorough } else { Effort::Key };
-    let ask = Ask { faces: Some(effort), text: Some(effort) };
+    let ask = Ask::all_of(info.kind);
     let mut report = VerifyReport::default();
     while let Some(frame) = opened.source.next_frame().map_err(|e| e.at(&job.label))? {
         report.frames += 1;
@@ -64,7 +59,8 @@ pub fn check(file: &File, job: &Job, orders: &CheckOrders, observer: &dyn Observ
             let hits = detectors.detect(&bare(&picture, settings.fill_color), ask)?;
             report.frames_searched += 1;
             let time_secs = info.time_base.secs(frame.pts);
-            report.hits_output += findings.search(&picture, &hits, frame.index, time_secs);
+            let context = FrameContext { frame: frame.index, time_secs, masks: &[], keeps: &[] };
+            report.hits_output += judge_hits(&mut findings, &picture, &hits, &context);
         }
         if observer.progress(Phase::Verify, report.frames, info.frames_estimate) == Continue::Cancel {
             return Err(Error::new(Stage::Verify, ErrorKind::Cancelled, "interrupted"));
@@ -73,7 +69,7 @@ pub fn check(file: &File, job: &Job, orders: &CheckOrders, observer: &dyn Observ
     if report.frames == 0 {
         return Err(Error::new(Stage::Decode, ErrorKind::Damaged, "holds no frame that is shown").at(&job.label));
     }
-    Ok(Outcome { frames: report.frames, findings: findings.all, verify: Some(report), ..Outcome::default() })
+    Ok(Outcome { frames: report.frames, findings: findings.list, verify: Some(report), ..Outcome::default() })
 }
 
 /// The picture without masks of the fill's colour, which networks would take for signs.
@@ -83,31 +79,13 @@ fn bare(picture: &Picture, fill: [u8; 3]) -> Picture {
     Picture::new(bare.size, bare.data, picture.display_from_picture)
 }
 
-#[derive(Default)]
-struct Told {
-    all: Vec<Finding>,
-}
-
-impl Told {
-    fn tell(&mut self, finding: Finding) {
-        if self.all.iter().filter(|f| f.rule == finding.rule).count() < MAX_PER_RULE {
-            self.all.push(finding);
-        }
+/// Judges the hits of a frame; gives their number.
+fn judge_hits(findings: &mut FindingList, picture: &Picture, hits: &[Detection], context: &FrameContext<'_>) -> u64 {
+    let verdict = judge(picture, hits, context, &THRESHOLDS);
+    for hit in &verdict.add {
+        let message = format!("visible (score {:.2})", hit.score);
+        findings.tell(told(hit, Severity::Error, &message, context, picture));
     }
-
-    /// Judges the hits of a frame; gives their number.
-    fn search(&mut self, picture: &Picture, hits: &[Detection], frame: FrameIndex, time_secs: f64) -> u64 {
-        let context = FrameContext { frame, time_secs, masks: &[], keeps: &[] };
-        let verdict = judge(picture, hits, &context, &THRESHOLDS);
-        for hit in &verdict.add {
-            let (rule, what) = match hit.class {
-                Class::Face => (Rule::VisibleFace, "a face is visible"),
-                _ => (Rule::VisibleText, "text is visible"),
-            };
-            let message = format!("{what} (score {:.2})", hit.score);
-            self.tell(Finding::new(rule, Severity::Error, message).at(frame, time_secs).within(hit.quad.bounds()));
-        }
-        verdict.findings.into_iter().for_each(|f| self.tell(f));
-        verdict.hits
-    }
+    verdict.findings.into_iter().for_each(|f| findings.tell(f));
+    verdict.hits
 }

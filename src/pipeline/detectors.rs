@@ -14,7 +14,7 @@ use crate::detect::text::{TextDetector, TextSettings};
 use crate::error::Result;
 use crate::infer::zoo::{self, Model, Zoo};
 use crate::types::detection::{Detection, Effort};
-use crate::types::frame::Picture;
+use crate::types::frame::{MediaKind, Picture};
 use crate::types::plan::ModelUsed;
 use crate::types::stage::Detector;
 
@@ -36,6 +36,12 @@ pub struct Ask {
 
 impl Ask {
     pub const THOROUGH: Ask = Ask { faces: Some(Effort::Thorough), text: Some(Effort::Thorough) };
+
+    /// Everything, as hard as a picture of this kind is looked at.
+    pub fn all_of(kind: MediaKind) -> Ask {
+        let effort = if kind == MediaKind::Photo { Effort::Thorough } else { Effort::Key };
+        Ask { faces: Some(effort), text: Some(effort) }
+    }
 }
 
 /// The runtime and the folder of weights that the settings name.

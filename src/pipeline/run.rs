@@ -18,7 +18,7 @@ use crate::plan::Edits;
 use crate::types::finding::{Finding, Rule, Severity};
 use crate::types::plan::Region;
 use crate::types::progress::Observer;
-use crate::types::report::{ErrorReport, REPORT_VERSION, RunReport, Status};
+use crate::types::report::{CHECK_KIND, ErrorReport, REPORT_KIND, REPORT_VERSION, RunReport, Status};
 
 /// Times a file may be rendered again because verification found something to add.
 const MAX_EXTRA_ROUNDS: u32 = 2;
@@ -155,7 +155,7 @@ impl Batch<'_> {
 
     fn report_entry(&self, index: usize, observer: &dyn BatchObserver) -> RunReport {
         let mut report = RunReport {
-            kind: if matches!(self.task, Task::Check { .. }) { "withhold-check" } else { "withhold-report" }.into(),
+            kind: if matches!(self.task, Task::Check { .. }) { CHECK_KIND } else { REPORT_KIND }.into(),
             version: REPORT_VERSION,
             status: Status::Withheld,
             item: index,
@@ -323,7 +323,7 @@ impl FileRun<'_> {
             report.findings = plans::findings(&plan)?;
             report.findings.extend(rendered.findings.into_iter().chain(seen_findings));
             report.regions = count_regions(&plan.regions);
-            if let Some(bad) = report.findings.iter().find(|f| f.severity == Severity::Error) {
+            if let Some(bad) = report.obstacle() {
                 return Err(Error::new(Stage::Verify, ErrorKind::Unverified, format!("withheld: {}", bad.message)));
             }
             if seen.additions.is_empty() {

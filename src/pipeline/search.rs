@@ -7,8 +7,8 @@ use super::detectors::{Ask, Detectors, zoo};
 use super::settings::{Settings, VerifyLevel};
 use super::source::Pictures;
 use crate::error::Result;
-use crate::types::detection::{Detection, Effort};
-use crate::types::frame::{Frame, MediaKind, Picture, SourceInfo};
+use crate::types::detection::Detection;
+use crate::types::frame::{Frame, Picture, SourceInfo};
 use crate::types::plan::RedactionPlan;
 use crate::types::time::{FrameIndex, FrameSpan};
 use crate::verify::redetect::{Thresholds, Timeline, frames_to_search};
@@ -36,9 +36,8 @@ impl Search {
             VerifyLevel::Full => (0..header.frames.count).collect(),
             VerifyLevel::Sampled => frames_to_search(&timeline, STRIDE, MAX_SHARE).into_iter().collect(),
         };
-        let effort = if header.source.kind == MediaKind::Photo { Effort::Thorough } else { Effort::Key };
         let detectors = Detectors::for_verification(settings, &zoo(settings)?)?;
-        Ok(Self { detectors, frames, ask: Ask { faces: Some(effort), text: Some(effort) } })
+        Ok(Self { detectors, frames, ask: Ask::all_of(header.source.kind) })
     }
 
     pub fn is_due(&self, frame: FrameIndex) -> bool {

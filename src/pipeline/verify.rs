@@ -19,7 +19,7 @@ use crate::plan::build::added_region;
 use crate::render::FrameMasks;
 use crate::render::raster::Canvas;
 use crate::types::detection::Class;
-use crate::types::finding::{Finding, Rule, Severity};
+use crate::types::finding::{Finding, FindingList, Rule, Severity};
 use crate::types::frame::{Frame, MediaKind, Picture, PlainBuffer, SourceInfo};
 use crate::types::geometry::{Orientation, Quad};
 use crate::types::mask::Coverage;
@@ -43,8 +43,6 @@ const MAX_FAILING: f64 = 0.01;
 const MAX_MOMENTS: usize = 40;
 const THUMBNAIL_SIDE: u32 = 480;
 const THUMBNAIL_QUALITY: u8 = 80;
-/// Findings of one rule that are told; a broken file has one for every frame.
-const MAX_PER_RULE: usize = 50;
 
 /// Verifies a staged file.
 ///
@@ -64,7 +62,7 @@ pub fn verify(job: &Job, orders: &VerifyOrders, observer: &dyn Observer) -> Resu
     let digest = File::open(&orders.digest).map_err(io)?;
     let mut check = Check::new(&plan, settings, opened.source.info(), DigestReader::new(BufReader::new(digest))?)?;
     check.report.hits_source = orders.hits_source;
-    check.findings.extend(facts.findings().iter().cloned());
+    check.findings.list.extend(facts.findings().iter().cloned());
     check.all_frames(opened.source, observer).map_err(unverified)?;
     if let Facts::Clip(facts) = &facts {
         check.compare_times(&facts.pts, TimeBase { num: 1, den: i32::try_from(facts.timescale).unwrap_or(i32::MAX) });
@@ -105,8 +103,7 @@ struct Check<'a> {
     moments: Vec<Moment>,
     /// Times of the frames that the encoder got.
     expected_pts: Vec<i64>,
-    findings: Vec<Finding>,
-    told: BTreeMap<Rule, usize>,
+    findings: FindingList,
     report: VerifyReport,
 }
 
@@ -132,18 +129,13 @@ impl<'a> Check<'a> {
             verdicts: vec![],
             moments: vec![],
             expected_pts: vec![],
-            findings: vec![],
-            told: BTreeMap::new(),
+            findings: FindingList::default(),
             report: VerifyReport::default(),
         })
     }
 
     fn tell(&mut self, finding: Finding) {
-        let told = self.told.entry(finding.rule).or_default();
-        *told += 1;
-        if *told <= MAX_PER_RULE {
-            self.findings.push(finding);
-        }
+        self.findings.tell(finding);
     }
 
     fn all_frames(&mut self, mut source: Box<dyn Source>, observer: &dyn Observer) -> Result<()> {
@@ -309,7 +301,7 @@ impl<'a> Check<'a> {
         let outcome = Outcome {
             frames: self.report.frames,
             additions: additions.collect(),
-            findings: self.findings,
+            findings: self.findings.list,
             verify: Some(self.report),
         };
         self.moments.sort_by_key(|m| m.frame);

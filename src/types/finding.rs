@@ -1,5 +1,7 @@
 //! What a human should know or look at.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +71,27 @@ pub struct Finding {
     /// Id of the plan's region concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+}
+
+/// Findings of one rule that are told of one file; a broken one has one for every frame.
+const MAX_PER_RULE: usize = 50;
+
+/// The findings of one file.
+#[derive(Clone, Debug, Default)]
+pub struct FindingList {
+    pub list: Vec<Finding>,
+    told: BTreeMap<Rule, usize>,
+}
+
+impl FindingList {
+    /// Adds a finding unless enough of its rule came this way.
+    pub fn tell(&mut self, finding: Finding) {
+        let told = self.told.entry(finding.rule).or_default();
+        *told += 1;
+        if *told <= MAX_PER_RULE {
+            self.list.push(finding);
+        }
+    }
 }
 
 impl Finding {

@@ -234,6 +234,21 @@ impl Quad {
             .collect()
     }
 
+    /// `across` times `down` points spread evenly over the quad, row by row from edge 0-1 on.
+    pub fn points(&self, across: usize, down: usize) -> impl Iterator<Item = Point> + use<> {
+        let [a, b, c, d] = self.corners;
+        let at = |i: usize, n: usize| (i as f32 + 0.5) / n as f32;
+        (0..across * down).map(move |i| {
+            let (u, v) = (at(i % across, across), at(i / across, down));
+            a.lerp(b, u).lerp(d.lerp(c, u), v)
+        })
+    }
+
+    /// Share of [`Quad::points`] that are `inside`.
+    pub fn share(&self, across: usize, down: usize, inside: impl Fn(Point) -> bool) -> f32 {
+        self.points(across, down).filter(|p| inside(*p)).count() as f32 / (across * down) as f32
+    }
+
     /// Whether the point lies inside or on the edge of a convex quad.
     pub fn contains(&self, p: Point) -> bool {
         let c = &self.corners;

@@ -6,11 +6,14 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::finding::Finding;
+use super::finding::{Finding, Severity};
 use crate::error::{ErrorKind, Stage};
 
 /// Version of the report's schema.
 pub const REPORT_VERSION: u32 = 1;
+/// What reports call themselves: of a file that was worked on, and of one that was checked.
+pub const REPORT_KIND: &str = "withhold-report";
+pub const CHECK_KIND: &str = "withhold-check";
 
 /// How the work on one file ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -94,4 +97,11 @@ pub struct RunReport {
     /// Contact sheet, relative to the work folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sheet: Option<String>,
+}
+
+impl RunReport {
+    /// The first finding because of which the file must not be published.
+    pub fn obstacle(&self) -> Option<&Finding> {
+        self.findings.iter().find(|f| f.severity == Severity::Error)
+    }
 }

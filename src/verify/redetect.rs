@@ -104,7 +104,6 @@ pub struct Verdict {
 /// Judges the hits of all detectors on a finished picture.
 pub fn judge(picture: &Picture, hits: &[Detection], context: &FrameContext<'_>, thresholds: &Thresholds) -> Verdict {
     let mut verdict = Verdict { frame: context.frame, ..Verdict::default() };
-    let frame = (context, display_size(picture));
     let mut seen: Vec<&Detection> = Vec::new();
     let mut hits: Vec<&Detection> = hits.iter().collect();
     hits.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -120,14 +119,15 @@ pub fn judge(picture: &Picture, hits: &[Detection], context: &FrameContext<'_>, 
         seen.push(hit);
         verdict.hits += 1;
         if let Some((id, ..)) = context.keeps.iter().find(|k| is_kept(hit, k)) {
-            verdict
-                .findings
-                .push(told(hit, Severity::Note, "a region that was kept on request is visible", frame).of_region(id));
+            verdict.findings.push(
+                told(hit, Severity::Note, "a region that was kept on request is visible", context, picture)
+                    .of_region(id),
+            );
         } else if score >= thresholds.mask(hit.class) {
             verdict.add.push(hit.clone());
         } else {
             let message = format!("perhaps still visible (score {score:.2})");
-            verdict.findings.push(told(hit, Severity::Warning, &message, frame));
+            verdict.findings.push(told(hit, Severity::Warning, &message, context, picture));
         }
     }
     verdict
@@ -138,35 +138,32 @@ fn display_size(picture: &Picture) -> Size {
     Size::new(display(picture.size.width), display(picture.size.height))
 }
 
-fn told(hit: &Detection, severity: Severity, message: &str, (context, display): (&FrameContext<'_>, Size)) -> Finding {
-    // Boxes of heads at the edge reach beyond the picture.
-    let bounds = hit.quad.bounds();
+/// The finding that a hit on `picture` is. `message` goes on after "a face is " or "text is ".
+pub fn told(
+    hit: &Detection,
+    severity: Severity,
+    message: &str,
+    context: &FrameContext<'_>,
+    picture: &Picture,
+) -> Finding {
     let (rule, what) = match hit.class {
         _ if severity == Severity::Note => (Rule::Kept, ""),
         Class::Face => (Rule::VisibleFace, "a face is "),
         _ => (Rule::VisibleText, "text is "),
     };
+    // Boxes of heads at the edge reach beyond the picture.
+    let bounds = hit.quad.bounds();
     Finding::new(rule, severity, format!("{what}{message}"))
         .at(context.frame, context.time_secs)
-        .within(bounds.clipped(display).unwrap_or(bounds))
+        .within(bounds.clipped(display_size(picture)).unwrap_or(bounds))
 }
 
 fn same_object(a: &Detection, b: &Detection) -> bool {
     a.class == b.class && a.quad.bounds().iou(b.quad.bounds()) >= SAME_IOU
 }
 
-/// Points spread evenly over a quad.
-fn probes(quad: &Quad) -> impl Iterator<Item = Point> + '_ {
-    let at = |i: usize| (i as f32 + 0.5) / PROBES as f32;
-    (0..PROBES * PROBES).map(move |i| {
-        let (u, v) = (at(i % PROBES), at(i / PROBES));
-        let c = &quad.corners;
-        c[0].lerp(c[1], u).lerp(c[3].lerp(c[2], u), v)
-    })
-}
-
 fn share(quad: &Quad, inside: impl Fn(Point) -> bool) -> f32 {
-    probes(quad).filter(|p| inside(*p)).count() as f32 / (PROBES * PROBES) as f32
+    quad.share(PROBES, PROBES, inside)
 }
 
 fn is_kept(hit: &Detection, (_, class, quad): &(String, Class, Quad)) -> bool {
@@ -180,7 +177,7 @@ fn is_masked(picture: &Picture, quad: &Quad, masks: &[Quad]) -> bool {
 
 /// Whether nearly all of the area has one colour: no face and no text does.
 fn is_flat(picture: &Picture, quad: &Quad) -> bool {
-    let colors: Vec<[u8; 3]> = probes(quad).filter_map(|p| color_at(picture, p)).collect();
+    let colors: Vec<[u8; 3]> = quad.points(PROBES, PROBES).filter_map(|p| color_at(picture, p)).collect();
     if colors.is_empty() {
         return true;
     }

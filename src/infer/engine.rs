@@ -11,6 +11,7 @@ use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{RunOptions, Session};
 
+use super::arena;
 use crate::error::{Error, ErrorKind, Result, Stage};
 
 /// File name of the library that a set-up puts beside the program.
@@ -107,6 +108,8 @@ impl Engine {
             .with_telemetry(false)
             .build()
             .map_err(|e| unfit("the inference engine does not start").because(e).at(&library))?;
+        arena::share(&environment)
+            .map_err(|e| unfit("the inference engine cannot share its memory").because(e).at(&library))?;
         let engine = Engine { environment, library };
         *loaded = Some(engine.clone());
         Ok(engine)
@@ -141,6 +144,7 @@ impl Engine {
             .with_optimization_level(GraphOptimizationLevel::All)?
             // Input sizes change from picture to picture: a memory plan for each size would only pile up.
             .with_memory_pattern(false)?
+            .with_env_allocators()?
             .commit_from_memory(onnx)
     }
 }

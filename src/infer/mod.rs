@@ -1,5 +1,6 @@
 //! The inference engine and the networks it runs. Only this module names the engine.
 
+mod arena;
 pub mod engine;
 pub mod prep;
 pub mod zoo;

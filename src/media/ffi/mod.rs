@@ -1,4 +1,5 @@
-//! The only unsafe code of the crate: thin, safe wrappers of what `ffmpeg-next` does not offer or offers unsoundly.
+//! The unsafe code of the crate, but for two calls in `infer::arena`: thin, safe wrappers of what `ffmpeg-next` does not
+//! offer or offers unsoundly.
 //!
 //! Every wrapper owns its FFmpeg object and frees it on drop. None is shared between threads; all may be moved.
 

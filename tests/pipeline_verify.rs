@@ -116,6 +116,7 @@ impl Bench {
             digest: self.path(digest),
             sheet: self.path("sheet.html"),
             title: "output.mp4".into(),
+            frames_searched_source: 0,
             hits_source: 0,
         };
         verify::verify(&self.job, &orders, &Silent)

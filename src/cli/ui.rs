@@ -168,11 +168,13 @@ fn report_lines(input: &Path, report: &RunReport, quiet: bool, verbose: bool) ->
             let mut line = format!("{name} -> {output}: {}", counts(report));
             if let Some(verify) = &report.verify {
                 line.push_str(&format!(
-                    ", verified on {} frame{} (other networks see {} there, {} in the source)",
+                    ", verified on {} frame{} (other networks see {} in {} of them, {} in {} of the source)",
                     verify.frames,
                     plural(verify.frames),
                     verify.hits_output,
-                    verify.hits_source
+                    verify.frames_searched,
+                    verify.hits_source,
+                    verify.frames_searched_source
                 ));
             }
             let mut lines = vec![line];

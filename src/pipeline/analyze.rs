@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex};
 
 use super::detectors::{Ask, Detectors, models_used, zoo};
 use super::plans;
-use super::schedule::{Feedback, Place, ask};
+use super::schedule::{Feedback, Look, Place, look as scheduled};
 use super::settings::Settings;
-use super::source::{Opened, Pictures, hash, open};
+use super::source::{CLIP_GLANCE_SIDE, CLIP_PICTURE_SIDE, Opened, Pictures, hash, open};
 use super::tone::ToneSamples;
 use super::worker::{Job, MORE_MEMORY, Outcome};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -22,8 +22,8 @@ use crate::infer::zoo::Zoo;
 use crate::plan::file::frame_table;
 use crate::plan::{PolicySettings, RegionBuilder};
 use crate::track::{GlobalMotion, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker};
-use crate::types::detection::{Class, Detection, Effort, FrameDetections, Headings};
-use crate::types::frame::{MediaKind, Picture, SourceInfo};
+use crate::types::detection::{Class, Detection, FaceLook, FrameDetections, Headings};
+use crate::types::frame::{Frame, MediaKind, Picture, SourceInfo};
 use crate::types::geometry::Margins;
 use crate::types::plan::{PLAN_VERSION, PlanHeader, RedactionPlan};
 use crate::types::progress::{Continue, Observer, Phase};
@@ -37,11 +37,14 @@ const LUMA_SIDE: u32 = 320;
 struct Work {
     frame: FrameIndex,
     pts: i64,
+    /// Small for clips.
     picture: Picture,
+    /// A larger one, when something small is looked for.
+    large: Option<Picture>,
     luma: Luma,
     motion: GlobalMotion,
     scene_cut: bool,
-    ask: Ask,
+    look: Look,
 }
 
 /// One frame behind the networks.
@@ -170,7 +173,33 @@ fn look(
     })
 }
 
-/// Decodes to the end; each frame goes out when the one behind it is known.
+/// Makes work of decoded frames; each goes out when the one behind it is known.
+struct Scheduler<'a> {
+    info: &'a SourceInfo,
+    feedback: &'a Feedback,
+    out: SyncSender<Work>,
+    small: Pictures,
+    large: Pictures,
+    scene_start: FrameIndex,
+    held: Option<(Frame, Work)>,
+}
+
+impl Scheduler<'_> {
+    /// The frame that is held goes to the networks; `last_of_scene` tells what comes behind it.
+    fn release(&mut self, last_of_scene: bool) -> Result<()> {
+        let Some((frame, mut work)) = self.held.take() else { return Ok(()) };
+        let (kind, scene_start) = (self.info.kind, self.scene_start);
+        let headings = self.feedback.headings(work.frame);
+        work.look = scheduled(Place { kind, frame: work.frame, scene_start, last_of_scene, headings });
+        let has_larger = kind == MediaKind::Clip && self.info.coded.long_side() > CLIP_GLANCE_SIDE;
+        if has_larger && (work.look.wide || work.look.ask.text.is_some()) {
+            work.large = Some(self.large.picture(&frame)?);
+        }
+        self.out.send(work).map_err(|_| Error::new(Stage::Detect, ErrorKind::Internal, "the detectors stopped"))
+    }
+}
+
+/// Decodes to the end.
 fn decode(
     mut opened: Opened,
     info: &SourceInfo,
@@ -178,15 +207,10 @@ fn decode(
     feedback: &Feedback,
     observer: &dyn Observer,
 ) -> Result<Decoded> {
-    let kind = info.kind;
-    let schedule = |frame, scene_start, last_of_scene| {
-        ask(Place { kind, frame, scene_start, last_of_scene, headings: feedback.headings(frame) })
-    };
-    let mut pictures = Pictures::new(info);
+    let (small, large) = (Pictures::new(info, CLIP_GLANCE_SIDE), Pictures::new(info, CLIP_PICTURE_SIDE));
+    let mut scheduler = Scheduler { info, feedback, out, small, large, scene_start: 0, held: None };
     let (mut cuts, mut motion) = (SceneCutDetector::default(), MotionEstimator::default());
     let mut told = Decoded { pts: vec![], damaged: vec![], scene_cuts: vec![] };
-    let mut held: Option<Work> = None;
-    let mut scene_start = 0;
     while let Some(frame) = opened.source.next_frame()? {
         told.pts.push(frame.pts);
         if frame.damaged {
@@ -195,34 +219,25 @@ fn decode(
                 _ => told.damaged.push(FrameSpan::new(frame.index, frame.index + 1)),
             }
         }
-        let picture = pictures.picture(&frame)?;
+        let picture = scheduler.small.picture(&frame)?;
         let scene_cut = cuts.push(&picture) && frame.index > 0;
-        if let Some(work) = held.take() {
-            let ask = schedule(work.frame, scene_start, scene_cut);
-            send(work, ask, &out)?;
-        }
+        scheduler.release(scene_cut)?;
         if scene_cut {
             told.scene_cuts.push(frame.index);
-            scene_start = frame.index;
+            scheduler.scene_start = frame.index;
             motion.reset();
         }
         let luma = Luma::from_picture(&picture, LUMA_SIDE);
         let motion = motion.push(&luma);
-        held = Some(Work { frame: frame.index, pts: frame.pts, picture, luma, motion, scene_cut, ask: Ask::THOROUGH });
-        if observer.progress(Phase::Analyze, frame.index + 1, info.frames_estimate) == Continue::Cancel {
+        let (index, pts) = (frame.index, frame.pts);
+        let work = Work { frame: index, pts, picture, large: None, luma, motion, scene_cut, look: Look::default() };
+        scheduler.held = Some((frame, work));
+        if observer.progress(Phase::Analyze, index + 1, info.frames_estimate) == Continue::Cancel {
             return Err(Error::new(Stage::Decode, ErrorKind::Cancelled, "interrupted"));
         }
     }
-    if let Some(work) = held {
-        let ask = schedule(work.frame, scene_start, true);
-        send(work, ask, &out)?;
-    }
+    scheduler.release(true)?;
     Ok(told)
-}
-
-fn send(mut work: Work, ask: Ask, out: &SyncSender<Work>) -> Result<()> {
-    work.ask = ask;
-    out.send(work).map_err(|_| Error::new(Stage::Detect, ErrorKind::Internal, "the detectors stopped"))
 }
 
 fn run_networks(
@@ -234,7 +249,7 @@ fn run_networks(
     loop {
         let next = work_in.lock().unwrap_or_else(|e| e.into_inner()).recv();
         let Ok(work) = next else { break };
-        let looked = detectors.detect(&work.picture, work.ask).map(|detections| behind(work, style, detections));
+        let looked = detect(detectors, &work).map(|detections| behind(work, style, detections));
         let failed = looked.is_err();
         if looked_out.send(looked).is_err() || failed {
             break;
@@ -242,10 +257,29 @@ fn run_networks(
     }
 }
 
+fn detect(detectors: &mut Detectors, work: &Work) -> Result<Vec<Detection>> {
+    let Look { ask: Ask { faces, text }, wide } = work.look;
+    let large = work.large.as_ref().unwrap_or(&work.picture);
+    let mut found = detectors.detect(if wide { large } else { &work.picture }, Ask { faces, text: None })?;
+    found.extend(detectors.detect(large, Ask { faces: None, text })?);
+    Ok(found)
+}
+
 fn behind(work: Work, style: crate::types::plan::MaskStyle, detections: Vec<Detection>) -> Looked {
-    let thorough = !work.ask.faces.is_some_and(Effort::is_fast);
+    let face_look = match work.look.ask.faces {
+        None => FaceLook::None,
+        Some(effort) if effort.is_fast() => FaceLook::Glance,
+        Some(_) => FaceLook::Thorough,
+    };
     let tones = ToneSamples::of(style, work.frame, &work.picture, &detections);
-    let found = FrameDetections { frame: work.frame, pts: work.pts, detections, scene_cut: work.scene_cut, thorough };
+    let found = FrameDetections {
+        frame: work.frame,
+        pts: work.pts,
+        detections,
+        scene_cut: work.scene_cut,
+        face_look,
+        text_looked: work.look.ask.text.is_some(),
+    };
     Looked { found, luma: work.luma, motion: work.motion, tones }
 }
 

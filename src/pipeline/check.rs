@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::detectors::{Ask, Detectors, zoo};
 use super::search::THRESHOLDS;
 use super::settings::AudioChoice;
-use super::source::{Pictures, open};
+use super::source::{CLIP_PICTURE_SIDE, Pictures, open};
 use super::worker::{Job, Outcome};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::detection::Detection;
@@ -49,7 +49,7 @@ pub fn check(file: &File, job: &Job, orders: &CheckOrders, observer: &dyn Observ
     let mut opened = open(file, &job.label, &settings.limits, false)?;
     let info = opened.source.info().clone();
     let mut detectors = Detectors::for_verification(settings, &zoo(settings)?)?;
-    let mut pictures = Pictures::new(&info);
+    let mut pictures = Pictures::new(&info, CLIP_PICTURE_SIDE);
     let ask = Ask::all_of(info.kind);
     let mut report = VerifyReport::default();
     while let Some(frame) = opened.source.next_frame().map_err(|e| e.at(&job.label))? {

@@ -13,7 +13,7 @@ use crate::detect::face::yunet::YuNet;
 use crate::detect::text::{TextDetector, TextSettings};
 use crate::error::Result;
 use crate::infer::zoo::{self, Model, Zoo};
-use crate::types::detection::{Detection, Effort};
+use crate::types::detection::{Detection, Effort, Headings};
 use crate::types::frame::{MediaKind, Picture};
 use crate::types::plan::ModelUsed;
 use crate::types::stage::Detector;
@@ -28,7 +28,7 @@ const SEETA_LEAST_PX: f32 = 20.0;
 const THREADS_PER_TEXT_DETECTOR: usize = 4;
 
 /// What to look for in one picture, and how hard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ask {
     pub faces: Option<Effort>,
     pub text: Option<Effort>,
@@ -39,7 +39,7 @@ impl Ask {
 
     /// Everything, as hard as a picture of this kind is looked at.
     pub fn all_of(kind: MediaKind) -> Ask {
-        let effort = if kind == MediaKind::Photo { Effort::Thorough } else { Effort::Key };
+        let effort = if kind == MediaKind::Photo { Effort::Thorough } else { Effort::Key(Headings::ALL) };
         Ask { faces: Some(effort), text: Some(effort) }
     }
 }

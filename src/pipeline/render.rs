@@ -214,7 +214,7 @@ fn render_clip(opened: Opened, order: Order) -> Result<Outcome> {
 
 /// The source's part of the verification report.
 fn seen_in_source(search: &SourceSearch) -> VerifyReport {
-    VerifyReport { hits_source: search.hits, ..VerifyReport::default() }
+    VerifyReport { frames_searched_source: search.looks, hits_source: search.hits, ..VerifyReport::default() }
 }
 
 /// Ticks that are taken off every timestamp of a clip whose first frame is shown at `first_pts`.

@@ -311,6 +311,7 @@ impl FileRun<'_> {
                 digest: digest.clone(),
                 sheet: self.staging.path("sheet.html"),
                 title: self.item.output.display().to_string(),
+                frames_searched_source: rendered.verify.as_ref().map_or(0, |v| v.frames_searched_source),
                 hits_source: rendered.verify.as_ref().map_or(0, |v| v.hits_source),
             };
             let seen = self.worker(vec![Step::Verify(orders)])?;

@@ -1,8 +1,9 @@
 //! How hard each frame of a clip is looked at.
 //!
-//! Key frames (every eighth, and both sides of a cut) get all networks in all turns. The frames between are glanced at,
-//! in the headings in which heads stood two windows ago: so the schedule of a window depends on finished windows only,
-//! and the same clip gives the same plan whatever the number of threads.
+//! A scene's first frames get all networks in all turns, on large pictures for small faces. Key frames repeat that on
+//! small pictures, some of them on large ones. Between them every other frame is glanced at, in the headings in which
+//! heads stood two windows ago: so the schedule of a window depends on finished windows only, and the same clip gives the
+//! same plan whatever the number of threads.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex};
@@ -12,14 +13,26 @@ use crate::types::detection::{Effort, Headings};
 use crate::types::frame::MediaKind;
 use crate::types::time::FrameIndex;
 
-/// Frames of a window; its first is a key frame for faces.
+/// Frames of a window, after which the tracker tells how heads stand.
 pub const WINDOW: u64 = 8;
 /// Windows from a head's heading to the glances that follow it.
 const LAG: u64 = 2;
-/// Every so many frames text is looked for: it moves less than faces, and tracks bridge the rest.
-const TEXT_EVERY: u64 = 5;
+/// Frames from one key frame for faces to the next; masks reach further than that beyond what was found.
+const KEY_EVERY: u64 = 12;
+/// Every so many frames a key frame looks for heads in all turns, else only in those in which heads stand.
+const ALL_TURNS_EVERY: u64 = 24;
+/// Frames behind a cut at which a key frame comes early: the first may be blurred, dark or half of the scene before.
+const SECOND_LOOK: u64 = 6;
+/// Every so many frames a key frame's picture is large: faces that are too small for the others stay small for long.
+const WIDE_EVERY: u64 = 72;
+/// Every so many frames faces are glanced at; places between are interpolated.
+const GLANCE_EVERY: u64 = 2;
+/// The same while headings are not known, and all have to be looked at.
+const BLIND_GLANCE_EVERY: u64 = 4;
+/// Every so many frames text and codes are looked for: they move less than faces, and tracks bridge the rest.
+const TEXT_EVERY: u64 = 15;
 /// Every so many frames the small text network runs instead of the tiny one.
-const TEXT_KEY_EVERY: u64 = 50;
+const TEXT_KEY_EVERY: u64 = 120;
 
 /// What is known of a frame when it is scheduled.
 #[derive(Clone, Copy, Debug)]
@@ -35,19 +48,37 @@ pub struct Place {
 }
 
 /// The work for a frame.
-pub fn ask(place: Place) -> Ask {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    pub ask: Ask,
+    /// Faces are looked for in a large picture.
+    pub wide: bool,
+}
+
+/// The work for a frame.
+pub fn look(place: Place) -> Look {
     if place.kind == MediaKind::Photo {
-        return Ask { faces: Some(Effort::Thorough), text: Some(Effort::Thorough) };
+        return Look { ask: Ask::THOROUGH, wide: true };
     }
     let since_cut = place.frame - place.scene_start;
     let edge = since_cut == 0 || place.last_of_scene;
     // Behind a cut nothing is known of headings yet.
-    let headings = if since_cut < (LAG + 1) * WINDOW { Headings::ALL } else { place.headings };
-    let faces = if edge || place.frame.is_multiple_of(WINDOW) { Effort::Key } else { Effort::Fast(headings) };
-    let glance = Effort::Fast(Headings::UPRIGHT);
-    let text = (edge || since_cut.is_multiple_of(TEXT_EVERY))
-        .then_some(if edge || since_cut.is_multiple_of(TEXT_KEY_EVERY) { Effort::Key } else { glance });
-    Ask { faces: Some(faces), text }
+    let is_blind = since_cut < (LAG + 1) * WINDOW;
+    let (headings, every) = if is_blind { (Headings::ALL, BLIND_GLANCE_EVERY) } else { (place.headings, GLANCE_EVERY) };
+    let is_at = |every: u64| since_cut.is_multiple_of(every);
+    let wide = is_at(WIDE_EVERY);
+    let faces = if edge || since_cut == SECOND_LOOK || is_at(KEY_EVERY) {
+        let is_thorough = is_blind || place.last_of_scene || is_at(ALL_TURNS_EVERY) && !wide;
+        Some(Effort::Key(if is_thorough { Headings::ALL } else { headings }))
+    } else {
+        is_at(every).then_some(Effort::Fast(headings))
+    };
+    let text = if is_at(TEXT_KEY_EVERY) {
+        Some(Effort::Key(Headings::UPRIGHT))
+    } else {
+        (edge || is_at(TEXT_EVERY)).then_some(Effort::Fast(Headings::UPRIGHT))
+    };
+    Look { ask: Ask { faces, text }, wide }
 }
 
 /// What the tracker tells the schedule.
@@ -97,19 +128,39 @@ mod tests {
 
     const ASIDE: Headings = Headings::of_quarter(1);
 
-    fn at(frame: FrameIndex, scene_start: FrameIndex, last_of_scene: bool) -> Ask {
-        ask(Place { kind: MediaKind::Clip, frame, scene_start, last_of_scene, headings: ASIDE })
+    fn at(frame: FrameIndex, scene_start: FrameIndex, last_of_scene: bool) -> Look {
+        look(Place { kind: MediaKind::Clip, frame, scene_start, last_of_scene, headings: ASIDE })
     }
 
     #[test]
-    fn edges_of_scenes_and_every_window_are_key_frames() {
-        let key = Ask { faces: Some(Effort::Key), text: Some(Effort::Key) };
-        assert_eq!(at(103, 103, false), key);
-        assert_eq!(at(106, 3, true), key);
-        assert_eq!(at(104, 3, false).faces, Some(Effort::Key));
-        assert_eq!(at(105, 3, false), Ask { faces: Some(Effort::Fast(ASIDE)), text: None });
-        assert_eq!(at(107, 2, false).text, Some(Effort::Fast(Headings::UPRIGHT)));
-        assert_eq!(at(105, 100, false).faces, Some(Effort::Fast(Headings::ALL)), "right behind a cut");
+    fn edges_of_scenes_are_key_frames_and_others_come_regularly() {
+        let (all, aside) = (Effort::Key(Headings::ALL), Effort::Key(ASIDE));
+        // Frame of a scene that begins at 100, whether it is the last, faces, wide.
+        for (since_cut, last, faces, wide) in [
+            (0, false, Some(all), true),
+            (1, false, None, false),
+            (4, false, Some(Effort::Fast(Headings::ALL)), false),
+            (6, false, Some(all), false),
+            (12, false, Some(all), false),
+            (25, false, None, false),
+            (26, false, Some(Effort::Fast(ASIDE)), false),
+            (36, false, Some(aside), false),
+            (48, false, Some(all), false),
+            (72, false, Some(aside), true),
+            (77, true, Some(all), false),
+        ] {
+            let look = at(100 + since_cut, 100, last);
+            assert_eq!((look.ask.faces, look.wide), (faces, wide), "{since_cut} frames behind the cut");
+        }
+    }
+
+    #[test]
+    fn text_is_looked_for_less_often() {
+        let (glance, key) = (Effort::Fast(Headings::UPRIGHT), Effort::Key(Headings::UPRIGHT));
+        for (since_cut, text) in [(0, Some(key)), (1, None), (15, Some(glance)), (72, None), (120, Some(key))] {
+            assert_eq!(at(7 + since_cut, 7, false).ask.text, text, "{since_cut} frames behind the cut");
+        }
+        assert_eq!(at(100, 7, true).ask.text, Some(glance), "the last of a scene");
     }
 
     #[test]

@@ -16,8 +16,10 @@ use crate::types::frame::{Frame, MediaKind, Picture, SourceInfo};
 use crate::types::limits::Limits;
 use crate::types::stage::Source;
 
-/// Longest side of the pictures that clips are analysed in, pixels.
+/// Longest side of the pictures in which small things are looked for in clips, pixels.
 pub const CLIP_PICTURE_SIDE: u32 = 1280;
+/// Longest side of the pictures that every frame of a clip is followed in: a face of 28 pixels in 1280 still has 14.
+pub const CLIP_GLANCE_SIDE: u32 = 640;
 
 /// A source with its kind.
 pub struct Opened {
@@ -73,17 +75,17 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Upright analysis pictures: photos at full size, clips scaled down.
+/// Upright analysis pictures: photos at full size, clips scaled down to a longest side.
 pub enum Pictures {
     Photo,
     Clip(Box<AnalysisScaler>),
 }
 
 impl Pictures {
-    pub fn new(info: &SourceInfo) -> Self {
+    pub fn new(info: &SourceInfo, clip_side: u32) -> Self {
         match info.kind {
             MediaKind::Photo => Pictures::Photo,
-            MediaKind::Clip => Pictures::Clip(Box::new(AnalysisScaler::new(info, CLIP_PICTURE_SIDE))),
+            MediaKind::Clip => Pictures::Clip(Box::new(AnalysisScaler::new(info, clip_side))),
         }
     }
 

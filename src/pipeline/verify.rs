@@ -10,7 +10,7 @@ use super::plans;
 use super::render::{ActiveRegions, clock_offset};
 use super::search::{Search, THRESHOLDS};
 use super::settings::{AudioChoice, Encoding, Settings};
-use super::source::{Pictures, open};
+use super::source::{CLIP_PICTURE_SIDE, Pictures, open};
 use super::worker::{Job, Outcome, VerifyOrders};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::encode::VideoCodec;
@@ -62,6 +62,7 @@ pub fn verify(job: &Job, orders: &VerifyOrders, observer: &dyn Observer) -> Resu
     let digest = File::open(&orders.digest).map_err(io)?;
     let mut check = Check::new(&plan, settings, opened.source.info(), DigestReader::new(BufReader::new(digest))?)?;
     check.report.hits_source = orders.hits_source;
+    check.report.frames_searched_source = orders.frames_searched_source;
     check.findings.list.extend(facts.findings().iter().cloned());
     check.all_frames(opened.source, observer).map_err(unverified)?;
     if let Facts::Clip(facts) = &facts {
@@ -125,7 +126,7 @@ impl<'a> Check<'a> {
             order: OrderCheck::default(),
             active: ActiveRegions::new(&plan.regions),
             picks: picks.into_iter().map(|p| (p.frame, p)).collect(),
-            pictures: Pictures::new(info),
+            pictures: Pictures::new(info, CLIP_PICTURE_SIDE),
             verdicts: vec![],
             moments: vec![],
             expected_pts: vec![],

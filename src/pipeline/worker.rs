@@ -54,7 +54,8 @@ pub struct VerifyOrders {
     #[serde(with = "any_path")]
     pub sheet: PathBuf,
     pub title: String,
-    /// What the reserved networks saw in the source.
+    /// In how many frames of the source the reserved networks looked, and what they saw.
+    pub frames_searched_source: u64,
     pub hits_source: u64,
 }
 

@@ -27,9 +27,12 @@ pub struct Acceptance {
     pub lone_score: f32,
     /// A track with this many detections is masked, however weak.
     pub min_detections: usize,
-    /// The same for faces, which are looked for in every frame: the best score, or the best two.
+    /// Faces: the best score of a thorough look, or the mean of all of them. True faces that are seen weakly are seen
+    /// again and again; false ones come and go.
     pub face_best: f32,
-    pub face_second: f32,
+    pub face_mean: f32,
+    /// Score of a face that was gone before a thorough look could see it.
+    pub face_glance: f32,
 }
 
 /// Settings of the policy. Shares are of the object's own sides, times are seconds.
@@ -65,7 +68,7 @@ impl Default for PolicySettings {
     fn default() -> Self {
         Self {
             // Quads of faces hold the whole head already; places between detections are less sure than detections.
-            face_margins: Margins::even(0.08),
+            face_margins: Margins::even(0.06),
             face_shape: Shape::Head,
             text_pad: 0.2,
             text_pad_px: 2.0,
@@ -78,7 +81,13 @@ impl Default for PolicySettings {
             hold_growth_per_sec: 0.6,
             on_lost: OnLost::Hold,
             lost_secs: Some(2.0),
-            acceptance: Acceptance { lone_score: 0.4, min_detections: 3, face_best: 0.5, face_second: 0.3 },
+            acceptance: Acceptance {
+                lone_score: 0.4,
+                min_detections: 3,
+                face_best: 0.4,
+                face_mean: 0.2,
+                face_glance: 0.3,
+            },
             review_score: 0.6,
         }
     }
@@ -153,8 +162,9 @@ fn is_established(track: &Track, acceptance: &Acceptance) -> bool {
     if track.class != Class::Face {
         return best >= acceptance.lone_score || count >= acceptance.min_detections;
     }
-    let seconds = track.detected().filter(|p| p.score >= acceptance.face_second).count();
-    best >= acceptance.face_best || seconds >= 2
+    let looks = track.looks;
+    let is_steady = looks.count >= 2 && looks.mean() >= acceptance.face_mean;
+    looks.best >= acceptance.face_best || is_steady || looks.count == 0 && best >= acceptance.face_glance
 }
 
 /// Masks of the tracks of one scene: one for each, and one of the whole picture for each span that is blanked.

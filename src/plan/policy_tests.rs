@@ -1,5 +1,6 @@
 use super::*;
 use crate::plan::testing::{DISPLAY, pts, times, track};
+use crate::types::track::Looks;
 
 fn upright(x: f32, y: f32, w: f32, h: f32) -> Quad {
     Rect::new(x, y, w, h).into()
@@ -34,12 +35,28 @@ fn weak_tracks_stay_in_the_plan_as_kept() {
     let scene = FrameSpan::new(0, 200);
     let quad = upright(600.0, 300.0, 60.0, 80.0);
     // Score, frames, masked.
-    for (score, frames, masked) in [(0.9, 1, true), (0.5, 1, true), (0.49, 1, false), (0.29, 3, false), (0.3, 2, true)]
+    for (score, frames, masked) in [(0.9, 1, true), (0.4, 1, true), (0.39, 1, false), (0.19, 3, false), (0.2, 2, true)]
     {
         let masks = masks(&[track(Class::Face, 50, &vec![quad; frames], score, scene)], &PolicySettings::default());
         assert_eq!(masks[0].decision.is_redact(), masked, "{score} in {frames} frames");
         assert_eq!(masks.len(), 1);
         assert!(score > 0.6 || masks[0].notes.iter().any(|n| n.rule == Rule::WeakTrack), "{score} in {frames} frames");
+    }
+}
+
+#[test]
+fn looks_that_see_nothing_speak_against_a_face_and_glances_count_where_there_was_no_look() {
+    let scene = FrameSpan::new(0, 200);
+    let seen = track(Class::Face, 50, &[upright(600.0, 300.0, 60.0, 80.0); 4], 0.3, scene);
+    let looks = |count, best, sum| Looks { count, best, sum };
+    for (name, looks, masked) in [
+        ("seen weakly every time", looks(4, 0.3, 1.2), true),
+        ("seen weakly now and then", looks(4, 0.3, 0.6), false),
+        ("seen surely once", looks(9, 0.4, 0.4), true),
+        ("glanced at only", looks(0, 0.0, 0.0), true),
+    ] {
+        let masks = masks(&[Track { looks, ..seen.clone() }], &PolicySettings::default());
+        assert_eq!(masks[0].decision.is_redact(), masked, "{name}");
     }
 }
 

@@ -8,7 +8,7 @@ use crate::types::frame::{ColorInfo, MediaKind, SourceInfo};
 use crate::types::geometry::{Orientation, Quad, Size};
 use crate::types::plan::{MaskStyle, PLAN_VERSION, PlanHeader};
 use crate::types::time::{FrameIndex, FrameSpan, FrameTimes, TimeBase};
-use crate::types::track::{Origin, Track, TrackEdge, TrackPoint};
+use crate::types::track::{Looks, Origin, Track, TrackEdge, TrackPoint};
 
 pub const DISPLAY: Size = Size::new(1280, 720);
 /// 25 frames a second in thousandths.
@@ -65,8 +65,10 @@ pub fn track(class: Class, start: FrameIndex, quads: &[Quad], score: f32, scene:
         origin: Origin::Detected,
         score,
     };
-    let points = quads.iter().enumerate().map(point).collect();
+    let points: Vec<TrackPoint> = quads.iter().enumerate().map(point).collect();
     let edge = |at_cut: bool| if at_cut { TrackEdge::Cut } else { TrackEdge::Lost };
     let end = start + quads.len() as u64;
-    Track { class, points, scene, start: edge(start == scene.start), end: edge(end == scene.end) }
+    let mut looks = Looks::default();
+    points.iter().for_each(|p| looks.add(p.score));
+    Track { class, points, looks, scene, start: edge(start == scene.start), end: edge(end == scene.end) }
 }

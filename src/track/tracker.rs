@@ -11,10 +11,10 @@ use super::luma::Luma;
 use super::motion::{GlobalMotion, Similarity};
 use super::predict::MotionFilter;
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::types::detection::{Class, Detection, FrameDetections};
+use crate::types::detection::{Class, Detection, FaceLook, FrameDetections};
 use crate::types::geometry::{Point, Quad};
 use crate::types::time::{FrameIndex, FrameSpan, TimeBase};
-use crate::types::track::{Origin, Track, TrackEdge, TrackPoint};
+use crate::types::track::{Looks, Origin, Track, TrackEdge, TrackPoint};
 
 /// Settings of the tracker.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,6 +57,8 @@ struct Kept {
     /// Camera motion from the frame before.
     camera: Similarity,
     luma: Luma,
+    /// The whole ensemble looked for faces.
+    thorough: bool,
 }
 
 /// A frame since the last detection of a track.
@@ -71,6 +73,7 @@ struct Pending {
 struct Live {
     class: Class,
     points: Vec<TrackPoint>,
+    looks: Looks,
     pending: Vec<Pending>,
     filter: MotionFilter,
     look: Option<Appearance>,
@@ -122,7 +125,8 @@ impl Tracker {
         }
         self.next = Some(found.frame + 1);
         let camera = if self.kept.is_empty() { Similarity::IDENTITY } else { motion.transform };
-        self.keep(Kept { frame: found.frame, pts: found.pts, camera, luma });
+        let thorough = found.face_look == FaceLook::Thorough;
+        self.keep(Kept { frame: found.frame, pts: found.pts, camera, luma, thorough });
         for live in &mut self.live {
             live.filter.predict(&camera);
         }
@@ -178,15 +182,19 @@ impl Tracker {
         for (live, detection) in self.live.iter_mut().zip(continued) {
             match detection {
                 Some(detection) => {
-                    let glanced = !found.thorough && detection.class == Class::Face;
+                    let glanced = found.face_look == FaceLook::Glance && detection.class == Class::Face;
                     let weight = if glanced { self.settings.glance_weight } else { 1.0 };
                     live.observe(detection, now, self.settings.association.firm_score, weight);
                 }
-                None => live.miss(now, &self.settings, self.time_base),
+                None if found.was_looked_for(live.class) => live.miss(now, &self.settings, self.time_base),
+                None => live.pass(now),
             }
         }
-        let begins =
-            |d: &&Detection| found.thorough || d.class != Class::Face || d.score >= self.settings.begin_glance_score;
+        let begins = |d: &&Detection| {
+            found.face_look == FaceLook::Thorough
+                || d.class != Class::Face
+                || d.score >= self.settings.begin_glance_score
+        };
         for detection in new.into_iter().filter(begins) {
             let live = self.begin(detection, found);
             self.live.push(live);
@@ -196,6 +204,10 @@ impl Tracker {
     /// A new track, followed back by its looks.
     fn begin(&self, detection: &Detection, found: &FrameDetections) -> Live {
         let mut points = vec![detected(detection, found.frame, found.pts)];
+        let mut looks = Looks::default();
+        if found.face_look == FaceLook::Thorough {
+            looks.add(detection.score);
+        }
         let look = self.kept.back().and_then(|now| Appearance::learn(&now.luma, &detection.quad));
         let mut joined = false;
         if let Some(mut look) = look.clone() {
@@ -213,6 +225,9 @@ impl Tracker {
                     break;
                 }
                 points.push(extended(kept.frame, kept.pts, quad, followed.score));
+                if kept.thorough {
+                    looks.add(0.0);
+                }
             }
         }
         points.reverse();
@@ -225,7 +240,7 @@ impl Tracker {
             outer_edge(points.iter().take(4).map(|p| p.quad), display)
         };
         let filter = MotionFilter::new(&detection.quad);
-        Live { class: detection.class, points, pending: Vec::new(), filter, look, start }
+        Live { class: detection.class, points, looks, pending: Vec::new(), filter, look, start }
     }
 
     /// Whether a track of the class has a point at about this place already.
@@ -271,6 +286,9 @@ impl Live {
     fn observe(&mut self, detection: &Detection, now: &Kept, firm_score: f32, weight: f32) {
         let mut point = detected(detection, now.frame, now.pts);
         point.score *= weight;
+        if now.thorough {
+            self.looks.add(detection.score);
+        }
         if let Some(last) = self.points.last().filter(|_| !self.pending.is_empty()) {
             let gap: Vec<GapFrame> = self
                 .pending
@@ -296,7 +314,12 @@ impl Live {
             followed = look.follow(&now.luma, &self.filter.quad(), &settings.appearance);
         }
         match &followed {
-            Some(f) => self.filter.correct(&f.quad, 2.0),
+            Some(f) => {
+                self.filter.correct(&f.quad, 2.0);
+                if now.thorough {
+                    self.looks.add(0.0);
+                }
+            }
             // Once lost, it is not looked for by its looks again: only a detector can tell that it is back.
             None => {
                 self.look = None;
@@ -307,6 +330,13 @@ impl Live {
         self.pending.push(Pending { frame: now.frame, pts: now.pts, camera: now.camera, followed });
     }
 
+    /// Nobody looked in this frame: what was there goes on as it moved.
+    fn pass(&mut self, now: &Kept) {
+        let is_followed = self.pending.last().is_none_or(|p| p.followed.is_some());
+        let followed = is_followed.then(|| (self.filter.quad(), 0.0));
+        self.pending.push(Pending { frame: now.frame, pts: now.pts, camera: now.camera, followed });
+    }
+
     /// The track as it is known now: with the frames after the last detection to which it was followed.
     fn end(mut self, scene: FrameSpan, display: (f32, f32)) -> Track {
         for p in self.pending {
@@ -314,7 +344,7 @@ impl Live {
             self.points.push(extended(p.frame, p.pts, quad, score));
         }
         let end = outer_edge(self.points.iter().rev().take(4).map(|p| p.quad), display);
-        Track { class: self.class, points: self.points, scene, start: self.start, end }
+        Track { class: self.class, points: self.points, looks: self.looks, scene, start: self.start, end }
     }
 }
 

@@ -35,7 +35,8 @@ fn run(shots: &[Shot]) -> Vec<Track> {
             pts: i as i64,
             detections: shot.found.clone(),
             scene_cut: shot.cut,
-            thorough: true,
+            face_look: FaceLook::Thorough,
+            text_looked: true,
         };
         tracker.push(&found, moved, luma).unwrap();
         tracks.extend(tracker.take_finished());

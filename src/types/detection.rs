@@ -53,8 +53,28 @@ pub struct FrameDetections {
     pub detections: Vec<Detection>,
     /// The picture changed so much since the last frame that a new scene begins here.
     pub scene_cut: bool,
-    /// Whether the thorough ensemble ran on this frame.
-    pub thorough: bool,
+    /// How hard faces were looked for.
+    pub face_look: FaceLook,
+    /// Whether anything but faces was looked for.
+    pub text_looked: bool,
+}
+
+impl FrameDetections {
+    /// Whether objects of the class were looked for in this frame at all.
+    pub fn was_looked_for(&self, class: Class) -> bool {
+        if class == Class::Face { self.face_look != FaceLook::None } else { self.text_looked }
+    }
+}
+
+/// How hard faces were looked for in a frame of a clip.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FaceLook {
+    #[default]
+    None,
+    /// By one network, in known headings.
+    Glance,
+    /// By the ensemble.
+    Thorough,
 }
 
 /// How much work a detector may spend on one picture.
@@ -63,8 +83,8 @@ pub struct FrameDetections {
 pub enum Effort {
     /// Every frame of a clip: the cheapest network, looking for heads that stand in the given headings.
     Fast(Headings),
-    /// Key frames of a clip: all networks and quarter turns.
-    Key,
+    /// Key frames of a clip: all networks, the costly ones only for heads that stand in the given headings.
+    Key(Headings),
     /// Photos: all networks, turns, scales and tiles.
     Thorough,
 }

@@ -49,6 +49,10 @@ impl Size {
         self.width as u64 * self.height as u64
     }
 
+    pub fn long_side(self) -> u32 {
+        self.width.max(self.height)
+    }
+
     pub const fn transposed(self) -> Self {
         Self { width: self.height, height: self.width }
     }

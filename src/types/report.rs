@@ -64,8 +64,11 @@ pub struct VerifyReport {
     pub masked_pixels: u64,
     /// Frames in which the reserved networks looked again.
     pub frames_searched: u64,
-    /// What they found in the finished file, and in the same frames of the original.
+    /// What they found there.
     pub hits_output: u64,
+    /// Frames of the original in which they looked (for clips a sample of the same frames), and what they found there:
+    /// a verifier that sees nothing anywhere proves nothing.
+    pub frames_searched_source: u64,
     pub hits_source: u64,
 }
 

@@ -47,11 +47,38 @@ pub enum TrackEdge {
     Lost,
 }
 
+/// What the looks of the whole ensemble, each of which could have seen the object, made of a track.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Looks {
+    /// Looks in frames in which the track stands.
+    pub count: u32,
+    /// Best score, 0 when none saw it.
+    pub best: f32,
+    /// Sum of the scores; a look that did not see it adds nothing.
+    pub sum: f32,
+}
+
+impl Looks {
+    /// One more look, with the score of what it saw.
+    pub fn add(&mut self, score: f32) {
+        self.count += 1;
+        self.best = self.best.max(score);
+        self.sum += score;
+    }
+
+    /// Mean score, 0 without looks.
+    pub fn mean(&self) -> f32 {
+        self.sum / self.count.max(1) as f32
+    }
+}
+
 /// One object: points of consecutive frames without gaps, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Track {
     pub class: Class,
     pub points: Vec<TrackPoint>,
+    /// Evidence of the thorough looks; glances are in the points alone.
+    pub looks: Looks,
     /// The scene that it lies in; it never leaves it.
     pub scene: FrameSpan,
     pub start: TrackEdge,

@@ -109,7 +109,9 @@ fn put_facts(page: &mut String, summary: &Summary) {
         fact("Frames compared", &v.frames.to_string());
         fact("Masked pixels checked", &v.masked_pixels.to_string());
         fact("Frames searched again", &v.frames_searched.to_string());
-        fact("Hits there: output / source", &format!("{} / {}", v.hits_output, v.hits_source));
+        fact("Hits there", &v.hits_output.to_string());
+        fact("Frames searched in the source", &v.frames_searched_source.to_string());
+        fact("Hits there", &v.hits_source.to_string());
     }
     page.push_str("</dl>\n<p class=\"lead\">All pictures come from the redacted file. Look at each of them: what a detector missed, only you can see.</p>\n");
 }

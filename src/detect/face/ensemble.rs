@@ -106,12 +106,17 @@ impl FaceDetector {
     fn weighed(&mut self, picture: &Picture, effort: Effort) -> Result<Vec<Head>> {
         let is_poor = Quality::of(&scaled_down(picture, QUALITY_SIDE)?.picture).is_poor();
         // Tracks need more than one weak hit, so key frames may tell of weaker ones than photos.
-        let sensitivity = if effort == Effort::Key { self.sensitivity.raised() } else { self.sensitivity };
+        let sensitivity = if effort != Effort::Thorough { self.sensitivity.raised() } else { self.sensitivity };
         let threshold = sensitivity.threshold(is_poor);
         let profile = self.profile(effort);
         let mut candidates = Vec::new();
-        for views in profile.views {
-            look(&mut self.networks, picture, views, &[Window::whole(picture.size)], &mut candidates)?;
+        let all_nets = self.networks.has(Net::YuNet) && self.networks.has(Net::CenterFace);
+        let views = match effort {
+            Effort::Key(headings) if all_nets && headings != Headings::ALL => passes::key(headings),
+            _ => profile.views.to_vec(),
+        };
+        for views in views {
+            look(&mut self.networks, picture, &views, &[Window::whole(picture.size)], &mut candidates)?;
         }
         let mut heads = match &profile.again {
             None => fused(candidates, picture.size, profile.weights, None),
@@ -194,7 +199,7 @@ impl Detector for FaceDetector {
         }
         let heads = match effort {
             Effort::Fast(headings) => self.glanced(picture, headings)?,
-            Effort::Key | Effort::Thorough => self.weighed(picture, effort)?,
+            Effort::Key(_) | Effort::Thorough => self.weighed(picture, effort)?,
         };
         let factor = picture.display_from_picture;
         let detection = |head: &Head| Detection {

@@ -72,7 +72,9 @@ fn what_all_views_agree_on_is_one_sure_head_with_any_choice_of_networks() {
         let network = |bit: u32, name| if members & bit != 0 { sees(name, seen) } else { None };
         let networks = Networks { yunet: network(1, "y"), centerface: network(2, "c"), seeta: network(4, "s") };
         let mut detector = detector(networks);
-        for effort in [Effort::Key, Effort::Thorough, Effort::Fast(Headings::ALL)] {
+        for effort in
+            [Effort::Key(Headings::ALL), Effort::Key(Headings::UPRIGHT), Effort::Thorough, Effort::Fast(Headings::ALL)]
+        {
             let found = detector.detect(&black(80, 80), effort).unwrap();
             assert_eq!(found.len(), 1, "{members} {effort:?}");
             assert!(found[0].score > 0.5, "{members} {effort:?} {}", found[0].score);
@@ -152,7 +154,7 @@ proptest! {
             seeta: None,
         };
         let mut detector = detector(networks);
-        for effort in [Effort::Fast(Headings::ALL), Effort::Key, Effort::Thorough] {
+        for effort in [Effort::Fast(Headings::ALL), Effort::Key(Headings::ALL), Effort::Thorough] {
             for found in detector.detect(&black(w, h), effort).unwrap() {
                 prop_assert!(found.quad.is_finite() && (0.0..=1.0).contains(&found.score));
             }

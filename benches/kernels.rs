@@ -11,14 +11,14 @@ use withhold::track::luma::Luma;
 use withhold::track::motion::MotionEstimator;
 use withhold::track::scene_cut::SceneCutDetector;
 use withhold::track::tracker::{TrackSettings, Tracker};
-use withhold::types::detection::{Class, Detection, FrameDetections};
+use withhold::types::detection::{Class, Detection, FaceLook, FrameDetections};
 use withhold::types::frame::{Frame, Picture, PixelLayout, PlainBuffer};
 use withhold::types::geometry::{Orientation, Point, Quad, Rect, Size};
 use withhold::types::limits::Limits;
 use withhold::types::mask::Coverage;
 use withhold::types::plan::Shape;
 use withhold::types::time::TimeBase;
-use withhold::verify::coverage::{FrameDigest, check_mask, shrink};
+use withhold::verify::coverage::{Expected, FrameDigest, check_mask, shrink};
 use withhold::verify::inpaint::without_masks;
 use withhold::verify::structure::{Expect, inspect};
 
@@ -124,7 +124,7 @@ fn digest_of_a_frame(bencher: Bencher) {
 #[divan::bench]
 fn check_of_a_mask(bencher: Bencher) {
     let (frame, mask) = (frame(FULL_HD), head_mask(FULL_HD));
-    bencher.bench_local(|| check_mask(&frame, &shrink(&mask, 4, FULL_HD), &|_, _, _| 128, 20));
+    bencher.bench_local(|| check_mask(&frame, &shrink(&mask, 4, FULL_HD), &Expected::Flat(&|_| 128), 20));
 }
 
 #[divan::bench]
@@ -162,7 +162,8 @@ fn tracking(bencher: Bencher, people: usize) {
             pts: frame as i64,
             detections: (0..people).map(|person| at(person, frame)).collect(),
             scene_cut: false,
-            thorough: frame % 8 == 0,
+            face_look: if frame % 8 == 0 { FaceLook::Thorough } else { FaceLook::Glance },
+            text_looked: true,
         })
         .collect();
     bencher.bench(|| {

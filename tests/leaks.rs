@@ -3,7 +3,7 @@
 use withhold::plan::{PolicySettings, RegionBuilder};
 use withhold::track::motion::Similarity;
 use withhold::track::{GlobalMotion, Luma, TrackSettings, Tracker};
-use withhold::types::detection::{Class, Detection, FrameDetections};
+use withhold::types::detection::{Class, Detection, FaceLook, FrameDetections};
 use withhold::types::geometry::{Point, Quad, Size};
 use withhold::types::plan::Region;
 use withhold::types::time::{FrameTimes, TimeBase};
@@ -109,7 +109,8 @@ fn plan(camera: &[Similarity], found: &[Vec<Option<Quad>>]) -> Vec<Region> {
             frame: frame as u64,
             pts: frame as i64,
             detections,
-            thorough: true,
+            face_look: FaceLook::Thorough,
+            text_looked: true,
             ..Default::default()
         };
         let blank = Luma { size: Size::new(32, 18), data: vec![128; 32 * 18], display_from_luma: 40.0 };

@@ -133,8 +133,8 @@ fn look(
 ) -> Result<(Decoded, Vec<Track>, ToneSamples)> {
     let threads = if info.kind == MediaKind::Photo { 1 } else { job.settings.inference_threads.max(1) };
     let detectors = Detectors::for_redaction(&job.settings, zoo, threads)?;
-    // One picture waiting per worker keeps all busy; more would only fill memory.
-    let (work_out, work_in) = sync_channel::<Work>(threads);
+    // Key frames take many times as long as others: with fewer pictures waiting, workers would wait for each other.
+    let (work_out, work_in) = sync_channel::<Work>(threads * 4);
     let (looked_out, looked_in) = sync_channel::<Result<Looked>>(threads * 2);
     let work_in = Arc::new(Mutex::new(work_in));
     let first = opened.source.info().time_base;

@@ -4,6 +4,7 @@
 //! starts a worker process per pass and file ([`supervise`], [`worker`], [`work`]) that does [`analyze`], [`render`] or
 //! [`verify`].
 
+mod ahead;
 pub mod analyze;
 pub mod batch;
 pub mod check;
@@ -15,6 +16,7 @@ pub mod render;
 pub mod run;
 mod schedule;
 mod search;
+mod second_look;
 pub mod settings;
 pub mod source;
 pub mod supervise;

@@ -9,13 +9,13 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, sync_channel};
 
+use super::ahead::decode_ahead;
 use super::plans;
 use super::search::SourceSearch;
 use super::settings::{AudioChoice, ENCODER_THREADS, Settings};
 use super::source::{Opened, hash, open};
-use super::worker::{Job, MORE_MEMORY, Outcome};
+use super::worker::{Job, Outcome};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::encode::{AudioMode, ClipSink, EncodeSettings};
 use crate::media::normalize::Normalizer;
@@ -33,8 +33,6 @@ use crate::types::time::{FrameIndex, TimeBase};
 use crate::verify::coverage::FrameDigest;
 use crate::verify::sidecar::DigestWriter;
 
-/// Frames between decoder and masks; bounded in bytes as well.
-const MAX_QUEUED_FRAMES: usize = 8;
 /// Starts later than this are taken for a broadcaster's running clock and moved to zero, as are starts before zero,
 /// which MP4 can't tell.
 const LATEST_START_SECS: f64 = 10.0;
@@ -170,7 +168,7 @@ fn render_clip(opened: Opened, order: Order) -> Result<Outcome> {
     let mut search = SourceSearch::new(plan, settings, &info)?;
     let mut pts = Vec::new();
     std::thread::scope(|scope| {
-        let frames = decode_ahead(scope, opened, settings.limits.in_flight_bytes, &info)?;
+        let frames = decode_ahead(scope, opened.source, settings.limits.in_flight_bytes, &info)?;
         let mut painter: Option<Painter> = None;
         let mut sink: Option<ClipSink> = None;
         let mut offset = 0;
@@ -244,31 +242,4 @@ fn encode_settings(file: &File, settings: &Settings, rebased_by: i64) -> Result<
         audio,
         rebased_by,
     })
-}
-
-/// Decodes on a thread of its own; as many frames wait as fit into `budget_bytes`.
-fn decode_ahead<'scope>(
-    scope: &'scope std::thread::Scope<'scope, '_>,
-    mut opened: Opened,
-    budget_bytes: usize,
-    info: &SourceInfo,
-) -> Result<Receiver<Result<Frame>>> {
-    // Four bytes a pixel is more than any common format has.
-    let frame_bytes = (info.coded.pixels() as usize * 4).max(1);
-    let (send, receive) = sync_channel((budget_bytes / frame_bytes).clamp(1, MAX_QUEUED_FRAMES));
-    let decoding = move || {
-        loop {
-            let next = opened.source.next_frame().transpose();
-            let Some(next) = next else { break };
-            let failed = next.is_err();
-            // A receiver that is gone has its own error to tell.
-            if send.send(next).is_err() || failed {
-                break;
-            }
-        }
-    };
-    std::thread::Builder::new().name("decode".into()).spawn_scoped(scope, decoding).map_err(|e| {
-        Error::new(Stage::Decode, ErrorKind::Internal, "a thread can't be started").because(e).advise(MORE_MEMORY)
-    })?;
-    Ok(receive)
 }

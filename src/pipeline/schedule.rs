@@ -2,7 +2,7 @@
 //!
 //! A scene's first frames get all networks in all turns, on large pictures for small faces. Key frames repeat that on
 //! small pictures, some of them on large ones. Between them every other frame is glanced at, in the headings in which
-//! heads stood two windows ago: so the schedule of a window depends on finished windows only, and the same clip gives the
+//! heads stood three windows ago: so the schedule of a window depends on finished windows only, and the same clip gives the
 //! same plan whatever the number of threads.
 
 use std::collections::BTreeMap;
@@ -15,8 +15,9 @@ use crate::types::time::FrameIndex;
 
 /// Frames of a window, after which the tracker tells how heads stand.
 pub const WINDOW: u64 = 8;
-/// Windows from a head's heading to the glances that follow it.
-const LAG: u64 = 2;
+/// Windows from a head's heading to the glances that follow it: with fewer, threads would wait for one another's key
+/// frames.
+const LAG: u64 = 3;
 /// Frames from one key frame for faces to the next; masks reach further than that beyond what was found.
 const KEY_EVERY: u64 = 12;
 /// Every so many frames a key frame looks for heads in all turns, else only in those in which heads stand.
@@ -43,7 +44,7 @@ pub struct Place {
     pub scene_start: FrameIndex,
     /// The next frame begins a new scene, or there is none.
     pub last_of_scene: bool,
-    /// Headings of the heads two windows ago.
+    /// Headings of the heads three windows ago.
     pub headings: Headings,
 }
 
@@ -142,8 +143,8 @@ mod tests {
             (4, false, Some(Effort::Fast(Headings::ALL)), false),
             (6, false, Some(all), false),
             (12, false, Some(all), false),
-            (25, false, None, false),
-            (26, false, Some(Effort::Fast(ASIDE)), false),
+            (33, false, None, false),
+            (34, false, Some(Effort::Fast(ASIDE)), false),
             (36, false, Some(aside), false),
             (48, false, Some(all), false),
             (72, false, Some(aside), true),
@@ -164,12 +165,12 @@ mod tests {
     }
 
     #[test]
-    fn headings_come_from_two_windows_ago_and_waiting_ends() {
+    fn headings_come_from_three_windows_ago_and_waiting_ends() {
         let feedback = Feedback::default();
-        assert_eq!(feedback.headings(15), Headings::ALL, "nothing is known yet");
+        assert_eq!(feedback.headings(23), Headings::ALL, "nothing is known yet");
         feedback.tell(6, Headings::ALL);
         feedback.tell(7, ASIDE);
-        assert_eq!(feedback.headings(16), ASIDE);
+        assert_eq!(feedback.headings(24), ASIDE);
         feedback.close();
         assert_eq!(feedback.headings(64), Headings::ALL, "the tracker is gone");
     }

@@ -24,7 +24,7 @@ const SOURCE_SHARE: usize = 4;
 /// The reserved networks and the frames in which they look.
 pub struct Search {
     detectors: Detectors,
-    frames: BTreeSet<FrameIndex>,
+    pub frames: BTreeSet<FrameIndex>,
     ask: Ask,
 }
 

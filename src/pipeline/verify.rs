@@ -1,27 +1,29 @@
 //! Third pass, in a process of its own: the staged file against plan and digest, every frame; a fresh look by networks
 //! that redaction does not use; the contact sheet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufReader;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use super::ahead::decode_ahead;
 use super::overlap::comparable;
 use super::plans;
 use super::render::{ActiveRegions, clock_offset};
-use super::search::{Search, THRESHOLDS};
+use super::search::Search;
+use super::second_look::{Look, Seen, search_all};
 use super::settings::{AudioChoice, Encoding, Settings};
 use super::source::{CLIP_PICTURE_SIDE, Pictures, open};
-use super::worker::{Job, Outcome, VerifyOrders};
+use super::worker::{Job, MORE_MEMORY, Outcome, VerifyOrders};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::encode::VideoCodec;
 use crate::media::photo;
 use crate::plan::build::added_region;
 use crate::render::FrameMasks;
 use crate::render::raster::Canvas;
-use crate::types::detection::Class;
 use crate::types::finding::{Finding, FindingList, Rule, Severity};
 use crate::types::frame::{Frame, MediaKind, Picture, PlainBuffer, SourceInfo};
-use crate::types::geometry::{Orientation, Quad};
+use crate::types::geometry::Orientation;
 use crate::types::mask::Coverage;
 use crate::types::plan::{MaskStyle, RedactionPlan, Region};
 use crate::types::progress::{Continue, Observer, Phase};
@@ -29,11 +31,10 @@ use crate::types::report::VerifyReport;
 use crate::types::stage::Source;
 use crate::types::time::{FrameIndex, TimeBase, timecode};
 use crate::verify::coverage::{
-    self, FrameDigest, MASK_SHRINK_PIXELS, OrderCheck, Tolerance, check_mask, compare, shrink,
+    self, Expected, FrameDigest, MASK_SHRINK_PIXELS, OrderCheck, Tolerance, check_mask, compare, shrink,
 };
-use crate::verify::inpaint::without_masks;
 use crate::verify::moments::{Pick, select_moments};
-use crate::verify::redetect::{FrameContext, Verdict, judge, masks_to_add};
+use crate::verify::redetect::{Verdict, masks_to_add};
 use crate::verify::sheet::{Moment, Summary, contact_sheet};
 use crate::verify::sidecar::DigestReader;
 use crate::verify::structure::{Expect, Facts, inspect};
@@ -41,6 +42,8 @@ use crate::verify::structure::{Expect, Facts, inspect};
 /// Share of a mask's samples that may be further off than the tolerance: ringing of neighbours.
 const MAX_FAILING: f64 = 0.01;
 const MAX_MOMENTS: usize = 40;
+/// Frames that wait for the networks.
+const MAX_WAITING_LOOKS: usize = 4;
 const THUMBNAIL_SIDE: u32 = 480;
 const THUMBNAIL_QUALITY: u8 = 80;
 
@@ -64,7 +67,7 @@ pub fn verify(job: &Job, orders: &VerifyOrders, observer: &dyn Observer) -> Resu
     check.report.hits_source = orders.hits_source;
     check.report.frames_searched_source = orders.frames_searched_source;
     check.findings.list.extend(facts.findings().iter().cloned());
-    check.all_frames(opened.source, observer).map_err(unverified)?;
+    check.all_frames(opened.source, &mut Search::new(&plan, settings)?, observer).map_err(unverified)?;
     if let Facts::Clip(facts) = &facts {
         check.compare_times(&facts.pts, TimeBase { num: 1, den: i32::try_from(facts.timescale).unwrap_or(i32::MAX) });
     }
@@ -92,7 +95,7 @@ fn unverified(e: Error) -> Error {
 /// The comparison of one file, frame by frame.
 struct Check<'a> {
     plan: &'a RedactionPlan,
-    search: Search,
+    in_flight_bytes: usize,
     info: SourceInfo,
     digests: DigestReader<BufReader<File>>,
     tolerance: Tolerance,
@@ -119,7 +122,7 @@ impl<'a> Check<'a> {
         let picks = select_moments(plan, &[], MAX_MOMENTS);
         Ok(Self {
             plan,
-            search: Search::new(plan, settings)?,
+            in_flight_bytes: settings.limits.in_flight_bytes,
             info: info.clone(),
             digests,
             tolerance: tolerance(plan, settings, info),
@@ -139,9 +142,39 @@ impl<'a> Check<'a> {
         self.findings.tell(finding);
     }
 
-    fn all_frames(&mut self, mut source: Box<dyn Source>, observer: &dyn Observer) -> Result<()> {
+    /// Decodes on one thread, compares on this one and searches on a third.
+    fn all_frames(&mut self, source: Box<dyn Source>, search: &mut Search, observer: &dyn Observer) -> Result<()> {
+        let due = search.frames.clone();
+        let info = self.info.clone();
+        let seen = std::thread::scope(|scope| {
+            let frames = decode_ahead(scope, source, self.in_flight_bytes, &info)?;
+            let (send, looks) = sync_channel(MAX_WAITING_LOOKS);
+            let searching = std::thread::Builder::new().name("search".into());
+            let searching = searching.spawn_scoped(scope, move || search_all(search, &looks)).map_err(|e| {
+                let message = "a thread can't be started";
+                Error::new(Stage::Verify, ErrorKind::Internal, message).because(e).advise(MORE_MEMORY)
+            })?;
+            let compared = self.compare_frames(frames, &due, &send, observer);
+            drop(send);
+            let panicked = |_| Error::new(Stage::Verify, ErrorKind::Internal, "the search panicked");
+            // A search that failed ends the comparison: its error is the cause.
+            let seen = searching.join().map_err(panicked)??;
+            compared.map(|()| seen)
+        })?;
+        self.add(seen);
+        Ok(())
+    }
+
+    fn compare_frames(
+        &mut self,
+        frames: Receiver<Result<Frame>>,
+        due: &BTreeSet<FrameIndex>,
+        looks: &SyncSender<Look<'a>>,
+        observer: &dyn Observer,
+    ) -> Result<()> {
         let count = self.plan.header.frames.count;
-        while let Some(frame) = source.next_frame()? {
+        for frame in frames {
+            let frame = frame?;
             let Some(expected) = self.digests.next_digest()? else {
                 self.tell(Finding::new(
                     Rule::FrameTable,
@@ -151,7 +184,7 @@ impl<'a> Check<'a> {
                 return Ok(());
             };
             self.expected_pts.push(expected.pts);
-            self.one_frame(&frame, &expected)?;
+            self.one_frame(&frame, &expected, due.contains(&frame.index), looks)?;
             self.report.frames += 1;
             if observer.progress(Phase::Verify, self.report.frames, Some(count)) == Continue::Cancel {
                 return Err(Error::new(Stage::Verify, ErrorKind::Cancelled, "interrupted"));
@@ -164,25 +197,34 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    fn one_frame(&mut self, frame: &Frame, expected: &FrameDigest) -> Result<()> {
+    fn one_frame(
+        &mut self,
+        frame: &Frame,
+        expected: &FrameDigest,
+        is_due: bool,
+        looks: &SyncSender<Look<'a>>,
+    ) -> Result<()> {
         let time_secs = self.info.time_base.secs(frame.pts);
         let got = FrameDigest::of(frame);
         for finding in [compare(expected, &got, self.tolerance), self.order.push(expected, &got)].into_iter().flatten()
         {
             self.tell(finding.at(frame.index, time_secs));
         }
-        let regions: Vec<&Region> = self.active.at(frame.index).collect();
+        let regions: Vec<&'a Region> = self.active.at(frame.index).collect();
         let masks = self.check_masks(frame, &regions, time_secs)?;
-        let search = self.search.is_due(frame.index);
-        if !search && !self.picks.contains_key(&frame.index) {
+        let pick = self.picks.remove(&frame.index);
+        if !is_due && pick.is_none() {
             return Ok(());
         }
         let picture = self.pictures.picture(frame)?;
-        if search {
-            self.search(&picture, &masks, frame.index, time_secs, &regions)?;
-        }
-        if let Some(pick) = self.picks.remove(&frame.index) {
+        let is_shown = pick.is_some();
+        if let Some(pick) = pick {
             self.moments.push(moment(&picture, pick.frame, time_secs, pick.label, &regions)?);
+        }
+        if is_due {
+            let look = Look { picture, masks, frame: frame.index, time_secs, regions, is_shown };
+            let stopped = |_| Error::new(Stage::Verify, ErrorKind::Internal, "the search stopped");
+            looks.send(look).map_err(stopped)?;
         }
         Ok(())
     }
@@ -208,11 +250,14 @@ impl<'a> Check<'a> {
             MaskStyle::Blur | MaskStyle::Mosaic => comparable(&coverages, MASK_SHRINK_PIXELS, display),
         };
         for (mask, inner) in masks.masks.iter().zip(inner) {
-            let value = |component: usize, x: u32, y: u32| match &reference {
-                Some(reference) => sample(reference, component, x, y),
-                None => mask.value(component, 0, 0),
+            let flat = |component: usize| mask.value(component, 0, 0);
+            let seen = match &reference {
+                None => check_mask(frame, &inner, &Expected::Flat(&flat), tolerance),
+                Some(reference) => {
+                    let each = |component: usize, x: u32, y: u32| sample(reference, component, x, y);
+                    check_mask(frame, &inner, &Expected::Each(&each), tolerance)
+                }
             };
-            let seen = check_mask(frame, &inner, &value, tolerance);
             self.report.masked_pixels += seen.pixels;
             if seen.failing as f64 > MAX_FAILING * seen.pixels.max(1) as f64 {
                 let message = format!(
@@ -226,36 +271,15 @@ impl<'a> Check<'a> {
         Ok(masks)
     }
 
-    /// Networks see the picture without its masks, which they would take for signs; hits are judged on the picture.
-    fn search(
-        &mut self,
-        picture: &Picture,
-        drawn: &FrameMasks,
-        frame: FrameIndex,
-        time_secs: f64,
-        regions: &[&Region],
-    ) -> Result<()> {
-        let bare = without_masks(picture, drawn.masks.iter().map(|m| &m.coverage));
-        let hits = self.search.hits(&bare)?;
-        let place = |r: &&&Region| r.quad_at(frame);
-        let masks: Vec<Quad> = regions.iter().filter(|r| r.decision.is_redact()).filter_map(|r| place(&r)).collect();
-        let keeps: Vec<(String, Class, Quad)> = regions
-            .iter()
-            .filter(|r| r.decision.is_kept_on_purpose())
-            .filter_map(|r| Some((r.id.clone(), r.class, place(&r)?)))
-            .collect();
-        let context = FrameContext { frame, time_secs, masks: &masks, keeps: &keeps };
-        let verdict = judge(picture, &hits, &context, &THRESHOLDS);
-        self.report.frames_searched += 1;
-        self.report.hits_output += verdict.hits;
-        if !verdict.findings.is_empty() && self.moments.len() < 2 * MAX_MOMENTS && !self.picks.contains_key(&frame) {
-            self.moments.push(moment(picture, frame, time_secs, "found again".into(), regions)?);
+    /// Takes in what the search came to.
+    fn add(&mut self, seen: Seen) {
+        for verdict in &seen.verdicts {
+            self.report.frames_searched += 1;
+            self.report.hits_output += verdict.hits;
+            verdict.findings.iter().for_each(|f| self.findings.tell(f.clone()));
         }
-        for finding in verdict.findings.clone() {
-            self.tell(finding);
-        }
-        self.verdicts.push(verdict);
-        Ok(())
+        self.verdicts = seen.verdicts;
+        self.moments.extend(seen.moments);
     }
 
     /// Times as the container tells them, read by the strict reader, and those that the encoder got, against the plan's.
@@ -351,7 +375,13 @@ fn sample(frame: &Frame, component: usize, x: u32, y: u32) -> u16 {
     coverage::sample(frame.buffer.plane(c.plane), at, c)
 }
 
-fn moment(picture: &Picture, frame: FrameIndex, time_secs: f64, label: String, regions: &[&Region]) -> Result<Moment> {
+pub(super) fn moment(
+    picture: &Picture,
+    frame: FrameIndex,
+    time_secs: f64,
+    label: String,
+    regions: &[&Region],
+) -> Result<Moment> {
     let mut jpeg = std::io::Cursor::new(Vec::new());
     photo::encode_thumbnail(picture, THUMBNAIL_SIDE, THUMBNAIL_QUALITY, &mut jpeg)?;
     let regions = regions.iter().filter(|r| r.decision.is_redact()).map(|r| r.id.clone()).collect();

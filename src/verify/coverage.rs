@@ -84,13 +84,18 @@ pub fn sample(row: &[u8], at: usize, component: &Component) -> u16 {
     }
 }
 
+/// Whether samples are single bytes side by side.
+fn is_bytes(component: &Component) -> bool {
+    component.depth == 8 && component.shift == 0 && component.step == 1
+}
+
 fn component_means(frame: &Frame, component: &Component, grid: &Grid, means: &mut Vec<u16>) {
     let (plane, stride) = (frame.buffer.plane(component.plane), frame.buffer.stride(component.plane));
     let size = component.plane_size(frame.size);
     let (cell_w, cell_h) = (grid.cell >> component.log2_sub.0, grid.cell >> component.log2_sub.1);
     let scale = 256.0 * 255.0 / f64::from(component.max_value());
     // The common case, worth a loop that the compiler can vectorize.
-    let bytes = component.depth == 8 && component.shift == 0 && component.step == 1;
+    let bytes = is_bytes(component);
     let mut sums = vec![0u64; grid.columns as usize];
     for y in 0..size.height {
         let start = y as usize * stride + component.offset;
@@ -262,17 +267,18 @@ impl Tolerance {
     }
 }
 
+/// What a mask draws, by component in the order of the layout.
+pub enum Expected<'a> {
+    /// One value everywhere.
+    Flat(&'a dyn Fn(usize) -> u16),
+    /// A value at the sample (x, y) **of the component's plane**.
+    Each(&'a dyn Fn(usize, u32, u32) -> u16),
+}
+
 /// Compares every sample under `coverage` with what the mask draws there.
 ///
-/// `coverage` is in coded pixels and already [shrunk](shrink). `expected` gives the value of a component (in order of
-/// the layout) at the sample (x, y) **of that component's plane**; `tolerance` is in levels of the component.
-/// A chroma sample counts only when all luma pixels of it are covered.
-pub fn check_mask(
-    frame: &Frame,
-    coverage: &Coverage,
-    expected: &dyn Fn(usize, u32, u32) -> u16,
-    tolerance: u16,
-) -> MaskCheck {
+/// `coverage` is in coded pixels and already [shrunk](shrink); `tolerance` is in levels of the component. A chroma sample counts only when all luma pixels of it are covered.
+pub fn check_mask(frame: &Frame, coverage: &Coverage, expected: &Expected<'_>, tolerance: u16) -> MaskCheck {
     let mut check = MaskCheck { pixels: coverage.pixels(), ..MaskCheck::default() };
     let colors = frame.layout.components.len() - usize::from(frame.layout.has_alpha);
     for (index, component) in frame.layout.components[..colors].iter().enumerate() {
@@ -280,15 +286,38 @@ pub fn check_mask(
         let size = component.plane_size(frame.size);
         for span in subsampled(coverage, component, frame.size) {
             let row = &plane[span.y as usize * stride + component.offset..];
-            for x in span.x0..span.x1.min(size.width) {
-                let got = sample(row, x as usize * component.step, component);
-                let off = got.abs_diff(expected(index, x, span.y));
-                check.worst = check.worst.max(off);
-                check.failing += u64::from(off > tolerance);
-            }
+            let (x0, x1) = (span.x0, span.x1.min(size.width).max(span.x0));
+            let (worst, failing) = match expected {
+                // The common case, worth a loop that the compiler can vectorize.
+                Expected::Flat(value) if is_bytes(component) => {
+                    off_from(&row[x0 as usize..x1 as usize], value(index), tolerance)
+                }
+                _ => (x0..x1).fold((0, 0), |(worst, failing), x| {
+                    let value = match expected {
+                        Expected::Flat(value) => value(index),
+                        Expected::Each(value) => value(index, x, span.y),
+                    };
+                    let off = sample(row, x as usize * component.step, component).abs_diff(value);
+                    (off.max(worst), failing + u64::from(off > tolerance))
+                }),
+            };
+            check.worst = check.worst.max(worst);
+            check.failing += failing;
         }
     }
     check
+}
+
+/// Greatest distance of the samples from a value, and how many are further off than the tolerance.
+fn off_from(samples: &[u8], value: u16, tolerance: u16) -> (u16, u64) {
+    let value = u8::try_from(value).unwrap_or(u8::MAX);
+    let worst = samples.iter().map(|s| s.abs_diff(value)).max().unwrap_or(0);
+    let failing = if u16::from(worst) > tolerance {
+        samples.iter().filter(|s| u16::from(s.abs_diff(value)) > tolerance).count() as u64
+    } else {
+        0
+    };
+    (u16::from(worst), failing)
 }
 
 /// Spans of a component's plane whose samples lie wholly under the coverage.

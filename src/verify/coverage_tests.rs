@@ -156,24 +156,31 @@ fn rect_coverage(x0: u32, y0: u32, x1: u32, y1: u32) -> Coverage {
 
 #[test]
 fn masks_are_checked_in_every_component() {
+    let flat = |c: usize| [90, 120, 130][c];
+    let each = |c: usize, _: u32, _: u32| [90, 120, 130][c];
+    for expected in [Expected::Flat(&flat), Expected::Each(&each)] {
+        masks_checked(&expected);
+    }
+}
+
+fn masks_checked(expected: &Expected<'_>) {
     let size = Size::new(41, 31);
     let area = rect_coverage(10, 8, 41, 31);
     let inside = |sub: u32, x: u32, y: u32| x << sub >= 10 && y << sub >= 8;
-    let expected = |c: usize, _: u32, _: u32| [90, 120, 130][c];
     let good = yuv420(size, |c, x, y| if inside(u32::from(c > 0), x, y) { [92, 119, 130][c] } else { 7 });
-    let check = check_mask(&good, &area, &expected, 2);
+    let check = check_mask(&good, &area, expected, 2);
     assert_eq!(check, MaskCheck { pixels: 31 * 23, worst: 2, failing: 0 });
-    assert_eq!(check_mask(&good, &area, &expected, 1).failing, 31 * 23);
+    assert_eq!(check_mask(&good, &area, expected, 1).failing, 31 * 23);
     // One leaking sample per component, the chroma ones at the odd right and bottom edge.
     for c in 0..3 {
         let (px, py) = if c == 0 { (40, 30) } else { (20, 15) };
         let leak = yuv420(size, |i, x, y| if (i, x, y) == (c, px, py) { 200 } else { [90, 120, 130][i] });
-        assert_eq!(check_mask(&leak, &area, &expected, 2).failing, 1, "component {c}");
+        assert_eq!(check_mask(&leak, &area, expected, 2).failing, 1, "component {c}");
     }
     // A chroma sample that is only half covered does not count.
     let odd = rect_coverage(11, 9, 20, 20);
     let leak = yuv420(size, |i, x, y| if i > 0 && (x, y) == (5, 4) { 200 } else { [90, 120, 130][i] });
-    assert_eq!(check_mask(&leak, &odd, &expected, 2).failing, 0);
+    assert_eq!(check_mask(&leak, &odd, expected, 2).failing, 0);
 }
 
 #[test]

@@ -1,0 +1,38 @@
+//! Decoding on a thread of its own, for passes that have enough to do with the frames.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use super::worker::MORE_MEMORY;
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::types::frame::{Frame, SourceInfo};
+use crate::types::stage::Source;
+
+/// Frames that wait at most; bounded in bytes as well.
+const MAX_QUEUED_FRAMES: usize = 8;
+
+/// Decodes on a thread of its own; as many frames wait as fit into `budget_bytes`.
+pub fn decode_ahead<'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    mut source: Box<dyn Source>,
+    budget_bytes: usize,
+    info: &SourceInfo,
+) -> Result<Receiver<Result<Frame>>> {
+    // Four bytes a pixel is more than any common format has.
+    let frame_bytes = (info.coded.pixels() as usize * 4).max(1);
+    let (send, receive) = sync_channel((budget_bytes / frame_bytes).clamp(1, MAX_QUEUED_FRAMES));
+    let decoding = move || {
+        loop {
+            let next = source.next_frame().transpose();
+            let Some(next) = next else { break };
+            let failed = next.is_err();
+            // A receiver that is gone has its own error to tell.
+            if send.send(next).is_err() || failed {
+                break;
+            }
+        }
+    };
+    std::thread::Builder::new().name("decode".into()).spawn_scoped(scope, decoding).map_err(|e| {
+        Error::new(Stage::Decode, ErrorKind::Internal, "a thread can't be started").because(e).advise(MORE_MEMORY)
+    })?;
+    Ok(receive)
+}

@@ -1,0 +1,66 @@
+//! Searching finished frames while others are compared: the networks take longer than all else of verification.
+
+use std::sync::mpsc::Receiver;
+
+use super::search::{Search, THRESHOLDS};
+use super::verify::moment;
+use crate::error::Result;
+use crate::render::FrameMasks;
+use crate::types::detection::Class;
+use crate::types::frame::Picture;
+use crate::types::geometry::Quad;
+use crate::types::plan::Region;
+use crate::types::time::FrameIndex;
+use crate::verify::inpaint::without_masks;
+use crate::verify::redetect::{FrameContext, Verdict, judge};
+use crate::verify::sheet::Moment;
+
+/// Pictures of what was found again that are shown at most.
+const MAX_SHOWN: usize = 40;
+
+/// A finished frame to search.
+pub struct Look<'a> {
+    pub picture: Picture,
+    /// As they are drawn in it, display space.
+    pub masks: FrameMasks,
+    pub frame: FrameIndex,
+    pub time_secs: f64,
+    pub regions: Vec<&'a Region>,
+    /// It is on the contact sheet anyway.
+    pub is_shown: bool,
+}
+
+/// What a search came to.
+#[derive(Default)]
+pub struct Seen {
+    /// In the order of the looks.
+    pub verdicts: Vec<Verdict>,
+    pub moments: Vec<Moment>,
+}
+
+/// Searches until no more looks come.
+pub fn search_all(search: &mut Search, looks: &Receiver<Look<'_>>) -> Result<Seen> {
+    let mut seen = Seen::default();
+    for look in looks {
+        let verdict = judged(search, &look)?;
+        if !verdict.findings.is_empty() && !look.is_shown && seen.moments.len() < MAX_SHOWN {
+            let label = "found again".into();
+            seen.moments.push(moment(&look.picture, look.frame, look.time_secs, label, &look.regions)?);
+        }
+        seen.verdicts.push(verdict);
+    }
+    Ok(seen)
+}
+
+/// Networks see the picture without its masks, which they would take for signs; hits are judged on the picture.
+fn judged(search: &mut Search, look: &Look<'_>) -> Result<Verdict> {
+    let bare = without_masks(&look.picture, look.masks.masks.iter().map(|m| &m.coverage));
+    let hits = search.hits(&bare)?;
+    let place = |r: &&&Region| r.quad_at(look.frame);
+    let redacted = look.regions.iter().filter(|r| r.decision.is_redact());
+    let masks: Vec<Quad> = redacted.filter_map(|r| place(&r)).collect();
+    let kept = look.regions.iter().filter(|r| r.decision.is_kept_on_purpose());
+    let keeps: Vec<(String, Class, Quad)> = kept.filter_map(|r| Some((r.id.clone(), r.class, place(&r)?))).collect();
+    let context = FrameContext { frame: look.frame, time_secs: look.time_secs, masks: &masks, keeps: &keeps };
+    Ok(judge(&look.picture, &hits, &context, &THRESHOLDS))
+}

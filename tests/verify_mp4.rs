@@ -149,7 +149,7 @@ fn an_aac_encoder_that_names_itself_is_found() {
     ffmpeg(folder.path(), &format!("{BOTH} {H264} {NO_SEI} -c:a aac"), "both.nut");
     let data = ffmpeg(folder.path(), &format!("-i both.nut -c copy {MUX}"), "out.mp4");
     let rules: Vec<Rule> = read(&data, true).unwrap().findings.iter().map(|f| f.rule).collect();
-    assert_eq!(rules, [Rule::Metadata]);
+    assert_eq!(rules, [Rule::EncoderString]);
 }
 
 /// Each residue in a file of its own.
@@ -163,38 +163,42 @@ fn planted_residue_in_boxes_is_found() {
     let elst_start = 8 + 4 + 4;
     let cases = [
         ("user data", grow(base.clone(), &["moov"], &boxed("udta", b"hello")), Rule::Metadata),
-        ("a tag", grow(base.clone(), &["moov", "udta", "meta"], &boxed("free", b"x")), Rule::Metadata),
+        ("a tag", grow(base.clone(), &["moov", "udta", "meta"], &boxed("free", b"x")), Rule::UnknownPart),
         ("meta in a track", grow(base.clone(), &trak, &boxed("meta", b"hello")), Rule::Metadata),
-        ("free with content", append(&boxed("free", b"secret")), Rule::Residue),
-        ("two empty free", append(&[boxed("free", b""), boxed("free", b"")].concat()), Rule::Residue),
-        ("free in the index", grow(base.clone(), &["moov"], &boxed("free", b"")), Rule::Residue),
-        ("uuid", append(&boxed("uuid", &[7; 32])), Rule::Residue),
-        ("unknown box", append(&boxed("xyzw", b"")), Rule::Residue),
-        ("second mdat", append(&boxed("mdat", b"old")), Rule::Residue),
-        ("unknown table", grow(base.clone(), &stbl, &boxed("xtbl", b"abcd")), Rule::Residue),
-        ("three bytes behind", append(b"abc"), Rule::Residue),
-        ("a JPEG behind", append(&[0xff, 0xd8, 0xff, 0xe0, 0, 16, b'J', b'F', b'I', b'F']), Rule::Residue),
-        ("samples that no chunk names", grow(base.clone(), &["mdat"], b"left over"), Rule::Residue),
-        ("creation time", patch(base.clone(), &["moov", "mvhd"], 7, 9), Rule::Metadata),
-        ("track time", patch(base.clone(), &["moov", "trak", "tkhd"], 7, 9), Rule::Metadata),
-        ("media time", patch(base.clone(), &["moov", "trak", "mdia", "mdhd"], 7, 9), Rule::Metadata),
+        ("free with content", append(&boxed("free", b"secret")), Rule::UnknownPart),
+        ("two empty free", append(&[boxed("free", b""), boxed("free", b"")].concat()), Rule::UnknownPart),
+        ("free in the index", grow(base.clone(), &["moov"], &boxed("free", b"")), Rule::UnknownPart),
+        ("uuid", append(&boxed("uuid", &[7; 32])), Rule::UnknownPart),
+        ("unknown box", append(&boxed("xyzw", b"")), Rule::UnknownPart),
+        ("second mdat", append(&boxed("mdat", b"old")), Rule::UnusedData),
+        ("unknown table", grow(base.clone(), &stbl, &boxed("xtbl", b"abcd")), Rule::UnknownPart),
+        ("three bytes behind", append(b"abc"), Rule::TrailingBytes),
+        ("a JPEG behind", append(&[0xff, 0xd8, 0xff, 0xe0, 0, 16, b'J', b'F', b'I', b'F']), Rule::TrailingBytes),
+        ("samples that no chunk names", grow(base.clone(), &["mdat"], b"left over"), Rule::UnusedData),
+        ("creation time", patch(base.clone(), &["moov", "mvhd"], 7, 9), Rule::MetadataTime),
+        ("track time", patch(base.clone(), &["moov", "trak", "tkhd"], 7, 9), Rule::MetadataTime),
+        ("media time", patch(base.clone(), &["moov", "trak", "mdia", "mdhd"], 7, 9), Rule::MetadataTime),
         ("language", patch(base.clone(), &["moov", "trak", "mdia", "mdhd"], 20, 0x15), Rule::Metadata),
-        ("disabled track", patch(base.clone(), &["moov", "trak", "tkhd"], 3, 2), Rule::Residue),
-        ("rotation", patch(base.clone(), &["moov", "trak", "tkhd"], 41, 0), Rule::Residue),
-        ("cut by size", patch(base.clone(), &["moov", "trak", "tkhd"], 77, 0x22), Rule::Residue),
+        ("disabled track", patch(base.clone(), &["moov", "trak", "tkhd"], 3, 2), Rule::ExtraTrack),
+        ("rotation", patch(base.clone(), &["moov", "trak", "tkhd"], 41, 0), Rule::Orientation),
+        ("cut by size", patch(base.clone(), &["moov", "trak", "tkhd"], 77, 0x22), Rule::CroppedPicture),
         (
             "edit list",
             patch(base.clone(), &["moov", "trak", "edts", "elst"], elst_start - 4 + 2, 0x20),
-            Rule::FrameTable,
+            Rule::HiddenFrames,
         ),
-        ("short edit", patch(base.clone(), &["moov", "trak", "edts", "elst"], elst_start - 8 + 2, 1), Rule::FrameTable),
+        (
+            "short edit",
+            patch(base.clone(), &["moov", "trak", "edts", "elst"], elst_start - 8 + 2, 1),
+            Rule::HiddenFrames,
+        ),
         ("speed", patch(base.clone(), &["moov", "trak", "edts", "elst"], elst_start + 1, 2), Rule::FrameTable),
         ("outside data", patch(base.clone(), &["moov", "trak", "mdia", "minf", "dinf"], 27, 0), Rule::Residue),
         ("handler reserved", patch(base.clone(), &["moov", "trak", "mdia", "hdlr"], 12, b'x'), Rule::Residue),
         (
             "encoder name",
             patch(base.clone(), &["moov", "trak", "mdia", "minf", "stbl", "stsd"], 8 + 8 + 43, b'L'),
-            Rule::Metadata,
+            Rule::EncoderString,
         ),
         ("brand", patch(base.clone(), &["ftyp"], 1, b'z'), Rule::Residue),
     ];
@@ -225,7 +229,7 @@ fn planted_residue_in_streams_is_found() {
     let quiet = "-map_metadata -1 -empty_hdlr_name 1";
     let h265 = "-c:v libx265 -x265-params log-level=none";
     let cases = [
-        ("settings SEI", x264(""), Rule::Residue),
+        ("settings SEI", x264(""), Rule::EncoderString),
         ("delimiters", x264("-bsf:v filter_units=remove_types=6,h264_metadata=aud=insert"), Rule::Residue),
         ("repeated parameter sets", x264("-bsf:v filter_units=remove_types=6,dump_extra"), Rule::Residue),
         (
@@ -233,10 +237,10 @@ fn planted_residue_in_streams_is_found() {
             x264(
                 "-bsf:v filter_units=remove_types=6,h264_metadata=sei_user_data=086f3693-b7b3-4f2c-9653-21492feee5b8+hi",
             ),
-            Rule::Residue,
+            Rule::StreamData,
         ),
-        ("cropped", x264("-bsf:v filter_units=remove_types=6,h264_metadata=crop_right=100"), Rule::Residue),
-        ("cropped left", x264("-bsf:v filter_units=remove_types=6,h264_metadata=crop_left=2"), Rule::Residue),
+        ("cropped", x264("-bsf:v filter_units=remove_types=6,h264_metadata=crop_right=100"), Rule::CroppedPicture),
+        ("cropped left", x264("-bsf:v filter_units=remove_types=6,h264_metadata=crop_left=2"), Rule::CroppedPicture),
         (
             "filler",
             x264(
@@ -244,11 +248,11 @@ fn planted_residue_in_streams_is_found() {
             ),
             Rule::Residue,
         ),
-        ("h265 SEI", clip(h265, "-tag:v hvc1"), Rule::Residue),
+        ("h265 SEI", clip(h265, "-tag:v hvc1"), Rule::EncoderString),
         (
             "h265 SEI beside the parameter sets",
             clip(&format!("{h265} -bsf:v filter_units=remove_types=39-40"), "-tag:v hvc1"),
-            Rule::Residue,
+            Rule::EncoderString,
         ),
         (
             "h265 cropped",
@@ -256,17 +260,17 @@ fn planted_residue_in_streams_is_found() {
                 &format!("{h265}:info=0 -bsf:v filter_units=remove_types=39-40,hevc_metadata=crop_right=64"),
                 "-tag:v hvc1",
             ),
-            Rule::Residue,
+            Rule::CroppedPicture,
         ),
         ("mpeg-4 part 2", clip("-c:v mpeg4", ""), Rule::Residue),
-        ("handler name", full("", "-map_metadata -1"), Rule::Metadata),
-        ("title", full("", "-metadata title=x -empty_hdlr_name 1"), Rule::Metadata),
+        ("handler name", full("", "-map_metadata -1"), Rule::HandlerName),
+        ("title", full("", "-metadata title=x -empty_hdlr_name 1"), Rule::MetadataComment),
         ("language", full("", &format!("{quiet} -metadata:s:v language=kor")), Rule::Metadata),
-        ("chapters", full("-i c.txt", &format!("{quiet} -map_chapters 1")), Rule::Residue),
-        ("subtitles", full("-i s.srt", &format!("{quiet} -c:s mov_text")), Rule::Residue),
-        ("timecode", full("", &format!("{quiet} -timecode 01:02:03:04")), Rule::Residue),
-        ("second video", full("-i v.nut", &format!("{quiet} -map 0:v -map 1:v")), Rule::Residue),
-        ("rotation", full("", "-metadata:s:v rotate=90 -empty_hdlr_name 1"), Rule::Residue),
+        ("chapters", full("-i c.txt", &format!("{quiet} -map_chapters 1")), Rule::Chapters),
+        ("subtitles", full("-i s.srt", &format!("{quiet} -c:s mov_text")), Rule::Subtitles),
+        ("timecode", full("", &format!("{quiet} -timecode 01:02:03:04")), Rule::Timecode),
+        ("second video", full("-i v.nut", &format!("{quiet} -map 0:v -map 1:v")), Rule::ExtraTrack),
+        ("rotation", full("", "-metadata:s:v rotate=90 -empty_hdlr_name 1"), Rule::Orientation),
     ];
     for (name, data, rule) in cases {
         let facts = read(&data, false).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -282,7 +286,7 @@ fn a_cut_that_hides_frames_by_an_edit_list_is_found() {
     let data = ffmpeg(folder.path(), &format!("-ss 0.5 -i v.mp4 -c copy {MUX}"), "cut.mp4");
     let facts = read(&data, false).unwrap();
     assert!(
-        facts.findings.iter().any(|f| f.rule == Rule::FrameTable && f.message.contains("hides")),
+        facts.findings.iter().any(|f| f.rule == Rule::HiddenFrames && f.message.contains("hides")),
         "{:?}",
         facts.findings
     );

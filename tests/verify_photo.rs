@@ -67,8 +67,10 @@ fn gray_and_sixteen_bit_photos_are_clean() {
 fn bytes_behind_the_end_are_found_in_every_format() {
     for format in FORMATS {
         let data = encode(&picture(64, 48), format);
+        // The parts of a TIFF may stand anywhere, so nothing in it is behind the end.
+        let rule = if format == ImageFormat::Tiff { Rule::UnusedData } else { Rule::TrailingBytes };
         for more in [&b"x"[..], b"\0\0\0\0", b"a whole trailer"] {
-            expect_rule(&format!("{format:?}"), &with(&data, data.len(), more), Rule::Residue);
+            expect_rule(&format!("{format:?}"), &with(&data, data.len(), more), rule);
         }
     }
 }
@@ -77,7 +79,7 @@ fn bytes_behind_the_end_are_found_in_every_format() {
 fn hidden_colour_under_alpha_is_found() {
     let clear = DynamicImage::ImageRgba8(picture(20, 20).to_rgba8());
     for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Tiff] {
-        expect_rule(&format!("{format:?}"), &encode(&clear, format), Rule::Residue);
+        expect_rule(&format!("{format:?}"), &encode(&clear, format), Rule::HiddenPixels);
     }
 }
 
@@ -98,18 +100,22 @@ fn jpeg_residue_is_found() {
         ("EXIF", segment(0xe1, b"Exif\0\0II*\0"), Rule::Metadata),
         ("XMP", segment(0xe1, b"http://ns.adobe.com/xap/1.0/\0<x/>"), Rule::Metadata),
         ("profile", segment(0xe2, b"ICC_PROFILE\0\x01\x01"), Rule::Metadata),
-        ("MPF", segment(0xe2, b"MPF\0II*\0"), Rule::Metadata),
+        ("MPF", segment(0xe2, b"MPF\0II*\0"), Rule::ExtraPicture),
         ("IPTC", segment(0xed, b"Photoshop 3.0\0"), Rule::Metadata),
-        ("comment", segment(0xfe, b"taken at home"), Rule::Metadata),
-        ("second JFIF with a thumbnail", segment(0xe0, b"JFIF\0\x01\x01\0\0\x01\0\x01\x01\x01abc"), Rule::Metadata),
-        ("unknown segment", segment(0xf3, b"abc"), Rule::Residue),
+        ("comment", segment(0xfe, b"taken at home"), Rule::MetadataComment),
+        (
+            "second JFIF with a thumbnail",
+            segment(0xe0, b"JFIF\0\x01\x01\0\0\x01\0\x01\x01\x01abc"),
+            Rule::MetadataPreview,
+        ),
+        ("unknown segment", segment(0xf3, b"abc"), Rule::UnknownPart),
     ] {
         expect_rule(name, &with(&data, first, &segment), rule);
     }
-    expect_rule("behind the last block", &with(&data, end, b"hidden"), Rule::Residue);
-    expect_rule("one byte behind the last block", &with(&data, end, &[0x5a]), Rule::Residue);
+    expect_rule("behind the last block", &with(&data, end, b"hidden"), Rule::TrailingBytes);
+    expect_rule("one byte behind the last block", &with(&data, end, &[0x5a]), Rule::TrailingBytes);
     let second = encode(&picture(16, 16), ImageFormat::Jpeg);
-    expect_rule("second picture", &with(&data, data.len(), &second), Rule::Residue);
+    expect_rule("second picture", &with(&data, data.len(), &second), Rule::ExtraPicture);
     assert!(read(&data[..end]).is_err(), "no end marker");
     assert!(read(&data[..end - 20]).is_err(), "cut off");
 }
@@ -135,7 +141,7 @@ fn the_scan_is_walked_whatever_its_sampling_is() {
         let data = std::fs::read(&path).unwrap();
         let facts = read(&data).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(facts, PhotoFacts { size: Size::new(333, 171), findings: vec![] }, "{name}");
-        expect_rule(name, &with(&data, data.len() - 2, b"hidden"), Rule::Residue);
+        expect_rule(name, &with(&data, data.len() - 2, b"hidden"), Rule::TrailingBytes);
     }
 }
 
@@ -153,18 +159,18 @@ fn png_residue_is_found() {
     let (first, end) = (33, data.len() - 12);
     assert_eq!(&data[end + 4..end + 8], b"IEND");
     for (name, body, rule) in [
-        ("text", chunk(b"tEXt", b"Author\0x"), Rule::Metadata),
+        ("text", chunk(b"tEXt", b"Author\0x"), Rule::MetadataPerson),
         ("EXIF", chunk(b"eXIf", b"II*\0"), Rule::Metadata),
-        ("time", chunk(b"tIME", &[7; 7]), Rule::Metadata),
+        ("time", chunk(b"tIME", &[7; 7]), Rule::MetadataTime),
         ("profile", chunk(b"iCCP", b"x\0\0"), Rule::Metadata),
-        ("animation", chunk(b"acTL", &[0; 8]), Rule::Residue),
-        ("private chunk", chunk(b"prVt", b"abc"), Rule::Residue),
+        ("animation", chunk(b"acTL", &[0; 8]), Rule::ExtraPicture),
+        ("private chunk", chunk(b"prVt", b"abc"), Rule::UnknownPart),
     ] {
         expect_rule(name, &with(&data, first, &body), rule);
         expect_rule(name, &with(&data, end, &body), rule);
     }
-    expect_rule("data behind the zlib stream", &with(&data, end, &chunk(b"IDAT", b"hidden")), Rule::Residue);
-    expect_rule("second end", &with(&data, data.len(), &chunk(b"IEND", b"")), Rule::Residue);
+    expect_rule("data behind the zlib stream", &with(&data, end, &chunk(b"IDAT", b"hidden")), Rule::UnusedData);
+    expect_rule("second end", &with(&data, data.len(), &chunk(b"IEND", b"")), Rule::TrailingBytes);
     assert_eq!(read(&with(&data, first, &chunk(b"sRGB", &[0]))).unwrap().findings, []);
     let mut wrong = data.clone();
     wrong[40] ^= 1;
@@ -178,7 +184,7 @@ fn png_rows_behind_the_picture_are_found() {
     let mut header = data[16..29].to_vec();
     header[7] = 15;
     let shorter = [&data[..8], &chunk(b"IHDR", &header), &data[33..]].concat();
-    expect_rule("one row more", &shorter, Rule::Residue);
+    expect_rule("one row more", &shorter, Rule::UnusedData);
     header[7] = 17;
     let longer = [&data[..8], &chunk(b"IHDR", &header), &data[33..]].concat();
     assert!(read(&longer).is_err());
@@ -202,11 +208,11 @@ fn webp_residue_is_found() {
         (b"EXIF", Rule::Metadata),
         (b"XMP ", Rule::Metadata),
         (b"ICCP", Rule::Metadata),
-        (b"ANMF", Rule::Residue),
-        (b"ALPH", Rule::Residue),
-        (b"VP8X", Rule::Residue),
-        (b"VP8L", Rule::Residue),
-        (b"abcd", Rule::Residue),
+        (b"ANMF", Rule::ExtraPicture),
+        (b"ALPH", Rule::HiddenPixels),
+        (b"VP8X", Rule::UnknownPart),
+        (b"VP8L", Rule::UnknownPart),
+        (b"abcd", Rule::UnknownPart),
     ] {
         let more = webp_chunk(kind, b"secret!");
         expect_rule(&String::from_utf8_lossy(kind), &riff(&[chunks, &more].concat()), rule);
@@ -223,7 +229,7 @@ fn tiff_residue_is_found() {
     // The last tag becomes another, larger one: the order stays.
     let last = directory + 2 + (count - 1) * 12;
     for (tag, rule) in
-        [(700u16, Rule::Metadata), (34665, Rule::Metadata), (34853, Rule::Metadata), (50000, Rule::Residue)]
+        [(700u16, Rule::Metadata), (34665, Rule::Metadata), (34853, Rule::MetadataLocation), (50000, Rule::UnknownPart)]
     {
         let mut bad = data.clone();
         bad[last..last + 2].copy_from_slice(&tag.to_le_bytes());
@@ -231,14 +237,19 @@ fn tiff_residue_is_found() {
     }
     // Resolution unit (296): neighbours of its number say who made the picture and when.
     let unit = (0..count).map(|i| directory + 2 + i * 12).find(|at| data[*at..at + 2] == 296u16.to_le_bytes()).unwrap();
-    for (tag, rule) in [(305u16, Rule::Metadata), (306, Rule::Metadata), (315, Rule::Metadata), (330, Rule::Residue)] {
+    for (tag, rule) in [
+        (305u16, Rule::MetadataSoftware),
+        (306, Rule::MetadataTime),
+        (315, Rule::MetadataPerson),
+        (330, Rule::ExtraPicture),
+    ] {
         let mut bad = data.clone();
         bad[unit..unit + 2].copy_from_slice(&tag.to_le_bytes());
         expect_rule(&format!("tag {tag}"), &bad, rule);
     }
     let mut pages = data.clone();
     pages[directory + 2 + count * 12] = 8;
-    expect_rule("second page", &pages, Rule::Residue);
+    expect_rule("second page", &pages, Rule::ExtraPicture);
 }
 
 #[test]

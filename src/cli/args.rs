@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use withhold::plan::{KeepRegion, OperatorRegion, Reasoned};
+use withhold::types::finding::Rule;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -30,7 +31,8 @@ The worst of a batch counts.
 
 Examples:
   withhold check outgoing/
-  withhold check outgoing/ --allow audio --format json > findings.jsonl";
+  withhold check outgoing/ --allow audio --format json > findings.jsonl
+  withhold check outgoing/ --show-paths --format sarif > withhold.sarif";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -324,9 +326,23 @@ pub struct Check {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "faces,text")]
     pub targets: Vec<CheckTarget>,
 
-    /// What may be there: told all the same, but no reason to fail
-    #[arg(long, value_enum, value_delimiter = ',')]
-    pub allow: Vec<Allowed>,
+    /// What may be there, told all the same but no reason to fail: faces, text, audio, metadata, residue, unknown-files,
+    /// or single rules, as metadata-time or chapters
+    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = super::settings::parse_rules)]
+    pub allow: Vec<Vec<Rule>>,
+
+    /// Rules to allow and the severity to fail on, from a JSON file; flags add to it. See `withhold generate policy-schema`
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+
+    /// Findings that were looked at, from a JSON file: by the file's hash, with a reason and a last day. See `withhold
+    /// generate baseline-schema`
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+
+    /// From which severity on a finding fails the check [default: error]
+    #[arg(long, value_enum)]
+    pub fail_on: Option<FailOn>,
 
     /// Search every Nth frame of clips; all are decoded either way
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
@@ -344,21 +360,8 @@ pub struct Check {
 pub enum CheckTarget {
     Faces,
     Text,
-}
-
-/// A class of findings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Allowed {
-    /// A sound track
-    Audio,
-    Faces,
-    Text,
-    /// Tags: place, time, device, person, software, preview
-    Metadata,
-    /// Whatever a container holds beside its picture
-    Residue,
-    /// Files in folders that are no media
-    UnknownFiles,
+    /// Bytes alone: pictures are decoded, but not searched
+    None,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -384,6 +387,21 @@ pub enum Format {
     Human,
     /// One typed, versioned JSON line per file
     Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// JUnit XML: a test case per file and rule
+    Junit,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+/// From which severity on a finding fails a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// What must not be published
+    Error,
+    /// Weak signs as well: what may be a face or a text
+    Warning,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -454,4 +472,10 @@ pub enum Generated {
     PlanSchema,
     /// JSON Schema of reports
     ReportSchema,
+    /// JSON Schema of `check --policy`
+    PolicySchema,
+    /// JSON Schema of `check --baseline`
+    BaselineSchema,
+    /// The rules of `check`: name, group, meaning
+    Rules,
 }

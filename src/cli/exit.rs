@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use withhold::ErrorKind;
+use withhold::pipeline::gate::Gate;
 use withhold::types::report::{RunReport, Status};
 
 /// How the program ends. Ordered: the worst of a batch wins.
@@ -52,9 +53,9 @@ impl Exit {
     }
 
     /// The code for one file that was checked.
-    pub fn of_check(report: &RunReport) -> Self {
+    pub fn of_check(report: &RunReport, gate: &Gate) -> Self {
         match (Self::of_report(report, false), &report.error) {
-            (Exit::Success, _) if report.obstacle().is_some() => Exit::Findings,
+            (Exit::Success, _) if gate.fails(&report.findings) => Exit::Findings,
             // What was named and turns out to be no media has not been looked at.
             (Exit::Usage, Some(error)) if error.kind == ErrorKind::NotMedia => Exit::Incomplete,
             (exit, _) => exit,

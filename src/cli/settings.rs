@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use withhold::detect::face::ensemble::Sensitivity;
 use withhold::media::encode::VideoCodec;
 use withhold::pipeline::batch::absolute;
+use withhold::pipeline::gate::{self, Gate};
 use withhold::pipeline::settings::{AudioChoice, Encoding, FaceDetectorName, Settings, Targets, VerifyLevel};
 use withhold::plan::policy::OnLost;
+use withhold::types::finding::Rule;
 use withhold::types::limits::Limits;
 use withhold::types::plan::MaskStyle;
 use withhold::{Error, ErrorKind, Result, Stage};
@@ -169,9 +171,12 @@ pub fn of_analysis(
 }
 
 /// Settings of `check`.
-pub fn of_check(args: &args::Check) -> Result<Settings> {
+pub fn of_check(args: &args::Check, gate: &Gate) -> Result<Settings> {
     let wants = |target| args.targets.contains(&target);
-    let allows_audio = args.allow.contains(&args::Allowed::Audio);
+    if wants(args::CheckTarget::None) && args.targets.len() > 1 {
+        return Err(usage("--targets none can't be combined with other targets"));
+    }
+    let allows_audio = gate.allowed.contains(&Rule::AudioPresent);
     let mut settings = of_rendering_run(&args.run, None, false)?;
     settings.targets =
         Targets { faces: wants(args::CheckTarget::Faces), text: wants(args::CheckTarget::Text), codes: false };
@@ -216,6 +221,11 @@ fn of_rendering_run(out: &args::Run, encode: Option<&args::Encoding>, allow_dama
         runtime: out.engine.runtime.clone(),
         models: out.engine.models.clone(),
     })
+}
+
+/// A rule of `check`, or all rules of a group.
+pub fn parse_rules(name: &str) -> Result<Vec<Rule>, String> {
+    gate::rules(name).map_err(|e| e.message())
 }
 
 /// `grey`, `black`, `white` or six hexadecimal digits.

@@ -1,6 +1,7 @@
 //! What a human sees: bars on a terminal, periodic lines elsewhere, one line per finished file.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Mutex;
@@ -188,7 +189,9 @@ fn report_lines(input: &Path, report: &RunReport, quiet: bool, verbose: bool) ->
 fn check_lines(input: &Path, report: &RunReport, quiet: bool, verbose: bool) -> Vec<String> {
     let name = input.display();
     if let Some(error) = &report.error {
-        return vec![format!("withhold: error: {name}: unchecked, {}", error.message)];
+        let mut lines = vec![format!("withhold: error: {name}: unchecked, {}", error.message)];
+        lines.extend(rule_lines(&report.findings, verbose));
+        return lines;
     }
     let is_bad = report.obstacle().is_some();
     let mut lines = Vec::new();
@@ -200,7 +203,32 @@ fn check_lines(input: &Path, report: &RunReport, quiet: bool, verbose: bool) -> 
         lines.push(format!("{name}: nothing found in {frames} frame{s}, {searched} searched"));
     }
     if !quiet || is_bad {
-        lines.extend(finding_lines(&report.findings, verbose));
+        lines.extend(rule_lines(&report.findings, verbose));
+    }
+    lines
+}
+
+/// A line for each rule with its first finding, or for each finding; rules by the name that `--allow` takes.
+fn rule_lines(findings: &[Finding], verbose: bool) -> Vec<String> {
+    let mut by_rule: BTreeMap<(Reverse<Severity>, Rule), Vec<&Finding>> = BTreeMap::new();
+    for finding in findings.iter().filter(|f| verbose || f.severity > Severity::Note) {
+        by_rule.entry((Reverse(finding.severity), finding.rule)).or_default().push(finding);
+    }
+    let mut lines = Vec::new();
+    for ((Reverse(severity), rule), list) in by_rule {
+        let shown = if verbose { list.len() } else { 1 };
+        for finding in &list[..shown] {
+            let when = finding.time_secs.map_or(String::new(), |t| format!(" at {}", timecode(t)));
+            let look = match severity {
+                Severity::Error => "",
+                Severity::Warning => "look whether ",
+                Severity::Note => "note, ",
+            };
+            lines.push(format!("  {}: {look}{}{when}", rule.id(), finding.message));
+        }
+        if let (Some(last), true) = (lines.last_mut(), shown < list.len()) {
+            last.push_str(&format!(", and {} more (-v shows them)", list.len() - shown));
+        }
     }
     lines
 }

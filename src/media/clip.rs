@@ -20,7 +20,7 @@ use crate::types::limits::Limits;
 use crate::types::stage::Source;
 
 /// Containers that are read, by FFmpeg's names: those that hold their own streams and name no other file.
-const CONTAINERS: &[&str] = &[
+pub(super) const CONTAINERS: &[&str] = &[
     "aiff",
     "amv",
     "apng",

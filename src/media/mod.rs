@@ -2,6 +2,7 @@
 
 // clips
 pub mod clip;
+pub mod contents;
 mod cut_off;
 pub mod encode;
 pub mod ffi;

@@ -1,6 +1,7 @@
 //! The gate: one file of any origin, looked at without a plan. Every byte of its container is accounted for, every frame
 //! is decoded, and networks that redaction does not use look for faces and text.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 
 use serde::{Deserialize, Serialize};
@@ -11,15 +12,16 @@ use super::settings::AudioChoice;
 use super::source::{CLIP_PICTURE_SIDE, Pictures, open};
 use super::worker::{Job, Outcome};
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::media::sniff::{Sniffed, sniff};
 use crate::types::detection::Detection;
 use crate::types::finding::{Finding, FindingList, Rule, Severity};
 use crate::types::frame::Picture;
 use crate::types::progress::{Continue, Observer, Phase};
-use crate::types::report::VerifyReport;
+use crate::types::report::{ErrorReport, VerifyReport};
 use crate::verify::fills::fills;
 use crate::verify::inpaint::without_masks;
 use crate::verify::redetect::{FrameContext, judge, told};
-use crate::verify::structure::{Expect, inspect};
+use crate::verify::structure::{Expect, inspect, inventory};
 
 /// What a check does beyond the settings of detectors and limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,37 +32,75 @@ pub struct CheckOrders {
 
 /// Checks one file.
 ///
+/// What keeps its pictures from being looked at is in the outcome, beside what its bytes tell.
+///
 /// # Errors
-/// Whatever keeps the file from being looked at as a whole: it is then unchecked, which is worse than a finding.
+/// Whatever keeps the file from being read at all, and an interruption.
 pub fn check(file: &File, job: &Job, orders: &CheckOrders, observer: &dyn Observer) -> Result<Outcome> {
+    let mut findings = FindingList::default();
+    structure(file, job, &mut findings)?;
+    let (report, error) = match look(file, job, orders, observer, &mut findings) {
+        Ok(report) => (report, None),
+        Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
+        Err(e) => (VerifyReport::default(), Some(ErrorReport::of(&e, &job.label))),
+    };
+    Ok(Outcome { frames: report.frames, findings: findings.list, verify: Some(report), error, ..Outcome::default() })
+}
+
+/// What the file holds besides its picture: by the strict readers, which account for every byte of what is written here,
+/// else by lenient ones, and by FFmpeg's demuxers as a second opinion.
+fn structure(file: &File, job: &Job, findings: &mut FindingList) -> Result<()> {
     let settings = &job.settings;
     let expect = Expect { audio: settings.encoding.audio != AudioChoice::None, limits: settings.limits };
-    let mut findings = FindingList::default();
-    match inspect(file, &expect) {
-        Ok(facts) => facts.findings().iter().for_each(|f| findings.tell(f.clone())),
-        // The strict readers know what is written here and nothing else; whether the file is broken is for the decoder.
+    let is_strict = match inspect(file, &expect) {
+        Ok(facts) => {
+            facts.findings().iter().for_each(|f| findings.tell(f.clone()));
+            true
+        }
+        // Whether the file is broken is for the decoder to say.
         Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::Damaged) => {
             let message =
                 format!("not a file as redaction writes it, so not all of it is accounted for: {}", e.message());
-            findings.tell(Finding::new(Rule::Residue, Severity::Error, message));
+            findings.tell(Finding::new(Rule::Unaccounted, Severity::Error, message));
+            inventory(file, &expect).into_iter().for_each(|f| findings.tell(f));
+            false
         }
         Err(e) => return Err(e.at(&job.label)),
+    };
+    if sniff(file).is_ok_and(|sniffed| sniffed == Sniffed::MaybeClip) {
+        let seen: BTreeSet<Rule> = findings.list.iter().map(|f| f.rule).collect();
+        // The second reader adds what the first did not see.
+        let more = super::contents::findings(file, &settings.limits, expect.audio, !is_strict);
+        more.into_iter().filter(|f| !seen.contains(&f.rule)).for_each(|f| findings.tell(f));
     }
+    Ok(())
+}
+
+/// Decodes every frame and searches it.
+fn look(
+    file: &File,
+    job: &Job,
+    orders: &CheckOrders,
+    observer: &dyn Observer,
+    findings: &mut FindingList,
+) -> Result<VerifyReport> {
+    let settings = &job.settings;
     let mut opened = open(file, &job.label, &settings.limits, false)?;
     let info = opened.source.info().clone();
-    let mut detectors = Detectors::for_verification(settings, &zoo(settings)?)?;
+    let mut detectors = Detectors::for_check(settings, &zoo(settings)?)?;
     let mut pictures = Pictures::new(&info, CLIP_PICTURE_SIDE);
     let ask = Ask::all_of(info.kind);
+    let searches = settings.targets.faces || settings.targets.text;
     let mut report = VerifyReport::default();
     while let Some(frame) = opened.source.next_frame().map_err(|e| e.at(&job.label))? {
         report.frames += 1;
-        if frame.index.is_multiple_of(orders.every.max(1)) {
+        if searches && frame.index.is_multiple_of(orders.every.max(1)) {
             let picture = pictures.picture(&frame)?;
             let hits = detectors.detect(&bare(&picture, settings.fill_color), ask)?;
             report.frames_searched += 1;
             let time_secs = info.time_base.secs(frame.pts);
             let context = FrameContext { frame: frame.index, time_secs, masks: &[], keeps: &[] };
-            report.hits_output += judge_hits(&mut findings, &picture, &hits, &context);
+            report.hits_output += judge_hits(findings, &picture, &hits, &context);
         }
         if observer.progress(Phase::Verify, report.frames, info.frames_estimate) == Continue::Cancel {
             return Err(Error::new(Stage::Verify, ErrorKind::Cancelled, "interrupted"));
@@ -69,7 +109,7 @@ pub fn check(file: &File, job: &Job, orders: &CheckOrders, observer: &dyn Observ
     if report.frames == 0 {
         return Err(Error::new(Stage::Decode, ErrorKind::Damaged, "holds no frame that is shown").at(&job.label));
     }
-    Ok(Outcome { frames: report.frames, findings: findings.list, verify: Some(report), ..Outcome::default() })
+    Ok(report)
 }
 
 /// The picture without masks of the fill's colour, which networks would take for signs.

@@ -8,7 +8,7 @@ use crate::detect::face::blazeface::BlazeFace;
 use crate::detect::face::centerface::CenterFace;
 use crate::detect::face::ensemble::{FaceDetector, Networks};
 use crate::detect::face::seeta::Seeta;
-use crate::detect::face::verify::FaceVerifier;
+use crate::detect::face::verify::{FINEST_TILE, FaceVerifier, GATE_TILE};
 use crate::detect::face::yunet::YuNet;
 use crate::detect::text::{TextDetector, TextSettings};
 use crate::error::Result;
@@ -74,9 +74,18 @@ impl Detectors {
 
     /// The detectors that verification uses: for faces a network that redaction never sees.
     pub fn for_verification(settings: &Settings, zoo: &Zoo) -> Result<Self> {
+        Self::reserved(settings, zoo, FINEST_TILE)
+    }
+
+    /// The same, looking for smaller faces.
+    pub fn for_check(settings: &Settings, zoo: &Zoo) -> Result<Self> {
+        Self::reserved(settings, zoo, GATE_TILE)
+    }
+
+    fn reserved(settings: &Settings, zoo: &Zoo, finest_tile: u32) -> Result<Self> {
         let faces = settings.targets.faces.then(|| -> Result<Box<dyn Detector>> {
             let blazeface = Box::new(BlazeFace::new(zoo.network(Model::BlazeFace)?));
-            Ok(Box::new(FaceVerifier::new(blazeface, None, VERIFIER_THRESHOLD)))
+            Ok(Box::new(FaceVerifier::new(blazeface, None, VERIFIER_THRESHOLD, finest_tile)))
         });
         // Codes are shapes, which the same search would see the same way.
         Ok(Self { faces: faces.transpose()?, text: text_detector(settings, zoo)?, codes: None })

@@ -9,7 +9,9 @@ use std::sync::{Condvar, Mutex};
 use super::batch::{Entry, Item, open_source};
 use super::check::CheckOrders;
 use super::commit::{Staging, private_dir, publish, sweep, write_private};
+use super::gate::Gate;
 use super::settings::{AudioChoice, Settings, Targets};
+use super::source::hash;
 use super::supervise;
 use super::worker::{Job, Outcome, Step, VerifyOrders};
 use super::{detectors, plans};
@@ -33,7 +35,7 @@ pub enum Task {
     /// Render plans: item inputs are sources, with their plans in the same order as the entries.
     Apply { plans: Vec<PathBuf>, edits: Edits },
     /// Say whether files may be published; writes none.
-    Check { orders: CheckOrders, allowed: Vec<Rule> },
+    Check { orders: CheckOrders, gate: Gate },
 }
 
 /// A batch with all that was settled about it.
@@ -170,11 +172,14 @@ impl Batch<'_> {
             sheet: None,
         };
         match &self.entries[index] {
-            Entry::Skipped { .. } => {
+            Entry::Skipped { input, .. } => {
                 report.status = Status::Skipped;
-                if let Task::Check { allowed, .. } = &self.task {
-                    let message = "neither a photo nor a clip: nothing is known of what it holds";
-                    report.findings.push(allow(Finding::new(Rule::UnknownFile, Severity::Error, message), allowed));
+                if let Task::Check { gate, .. } = &self.task {
+                    match open_source(input).and_then(|file| hash(&file)) {
+                        Ok(sha256) => report.findings = gate.all_judged(vec![beside(input)], &sha256),
+                        // A link, pipe or device.
+                        Err(_) => report.findings = gate.all_judged(vec![beside(input)], ""),
+                    }
                 }
             }
             Entry::Failed { input, error } => report.error = Some(ErrorReport::of(error, input)),
@@ -215,12 +220,13 @@ impl Batch<'_> {
                 report.findings = plans::findings(&plan)?;
                 publish(&plan_path, &target, self.overwrite)?;
             }
-            Task::Check { orders, allowed } => {
+            Task::Check { orders, gate } => {
+                let sha256 = hash(&file.source)?;
                 let outcome = file.worker(vec![Step::Check(orders.clone())])?;
                 report.frames = outcome.frames;
                 report.verify = outcome.verify;
-                report.findings = outcome.findings.into_iter().map(|f| allow(f, allowed)).collect();
-                return Ok(());
+                report.findings = gate.all_judged(outcome.findings, &sha256);
+                return outcome.error.map_or(Ok(()), |e| Err(e.into()));
             }
             Task::Redact => file.redact(false, &plan_path, &target, report)?,
             Task::Apply { plans: given, edits } => {
@@ -236,13 +242,21 @@ impl Batch<'_> {
     }
 }
 
-/// A finding of a rule that was allowed on purpose is told, but no reason to stop.
-fn allow(mut finding: Finding, allowed: &[Rule]) -> Finding {
-    if allowed.contains(&finding.rule) {
-        finding.severity = Severity::Note;
-        finding.message.push_str(" (allowed)");
-    }
-    finding
+/// The finding that a file is which is no media.
+fn beside(input: &Path) -> Finding {
+    let extension = input.extension().map(|e| e.to_string_lossy().to_lowercase());
+    let (rule, message) = match extension.as_deref() {
+        Some("xmp" | "aae" | "json" | "xml" | "exif" | "mie" | "dop" | "pp3") => {
+            (Rule::Sidecar, "a sidecar with tags or edits of a photo or clip")
+        }
+        Some("srt" | "vtt" | "ass" | "ssa" | "sub" | "idx" | "sbv" | "ttml" | "lrc") => {
+            (Rule::Sidecar, "a sidecar with subtitles")
+        }
+        Some("gpx" | "kml" | "kmz" | "nmea" | "fit") => (Rule::Sidecar, "a sidecar that tells where"),
+        Some("thm" | "lrv" | "ithmb") => (Rule::Sidecar, "a sidecar with a preview"),
+        _ => (Rule::UnknownFile, "neither a photo nor a clip: nothing is known of what it holds"),
+    };
+    Finding::new(rule, Severity::Error, message)
 }
 
 /// One file's run.

@@ -73,6 +73,7 @@ fn run(job: &Job, source: &File) -> Result<Outcome> {
         outcome.findings.extend(done.findings);
         outcome.additions.extend(done.additions);
         outcome.verify = done.verify.or(outcome.verify);
+        outcome.error = done.error.or(outcome.error);
     }
     Ok(outcome)
 }

@@ -77,6 +77,9 @@ pub struct Outcome {
     /// Regions to add to the plan before the file is rendered again.
     pub additions: Vec<Region>,
     pub verify: Option<VerifyReport>,
+    /// Why a check is incomplete; what was found until then stands all the same.
+    #[serde(default)]
+    pub error: Option<ErrorReport>,
 }
 
 /// A line from a worker.

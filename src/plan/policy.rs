@@ -78,14 +78,14 @@ impl Default for PolicySettings {
             block_gap: None,
             hold_before_secs: 0.5,
             hold_after_secs: 0.5,
-            hold_growth_per_sec: 0.6,
+            hold_growth_per_sec: 0.4,
             on_lost: OnLost::Hold,
-            lost_secs: Some(2.0),
+            lost_secs: Some(1.0),
             acceptance: Acceptance {
                 lone_score: 0.4,
                 min_detections: 3,
                 face_best: 0.4,
-                face_mean: 0.2,
+                face_mean: 0.25,
                 face_glance: 0.3,
             },
             review_score: 0.6,
@@ -281,6 +281,9 @@ fn hold(track: &Track, lost: Option<FrameIndex>, clip: &Clip, settings: &PolicyS
     }
 }
 
+/// Growth of a held mask on each side at most: one and a half times its size.
+const MOST_HOLD_GROWTH: f32 = 0.25;
+
 /// Mask `away` seconds before the first or after the last point: it grows, and covers where the object gets to if it
 /// keeps its motion.
 fn held(track: &Track, away: f64, before: bool, clip: &Clip, settings: &PolicySettings) -> MaskFrame {
@@ -299,8 +302,8 @@ fn held(track: &Track, away: f64, before: bool, clip: &Clip, settings: &PolicySe
     let side = edge.quad.area().sqrt();
     let rate = if way > side { rate * side / way } else { rate };
     let (dx, dy) = ((a.x - b.x) * rate, (a.y - b.y) * rate);
-    // Growth ends at twice the size: the whole picture is `blank`'s work.
-    let growth = (settings.hold_growth_per_sec * away as f32).min(0.5);
+    // Growth has an end: the whole picture is `blank`'s work.
+    let growth = (settings.hold_growth_per_sec * away as f32).min(MOST_HOLD_GROWTH);
     let stays = grown(track.class, &edge.quad.grown(Margins::even(growth)), settings);
     let goes = stays.map(|p| Point::new(p.x + dx, p.y + dy));
     let corners: Vec<Point> = stays.corners.iter().chain(&goes.corners).copied().collect();

@@ -35,7 +35,7 @@ fn weak_tracks_stay_in_the_plan_as_kept() {
     let scene = FrameSpan::new(0, 200);
     let quad = upright(600.0, 300.0, 60.0, 80.0);
     // Score, frames, masked.
-    for (score, frames, masked) in [(0.9, 1, true), (0.4, 1, true), (0.39, 1, false), (0.19, 3, false), (0.2, 2, true)]
+    for (score, frames, masked) in [(0.9, 1, true), (0.4, 1, true), (0.39, 1, false), (0.24, 3, false), (0.25, 2, true)]
     {
         let masks = masks(&[track(Class::Face, 50, &vec![quad; frames], score, scene)], &PolicySettings::default());
         assert_eq!(masks[0].decision.is_redact(), masked, "{score} in {frames} frames");

@@ -360,6 +360,9 @@ fn extended(frame: FrameIndex, pts: i64, quad: Quad, score: f32) -> TrackPoint {
     TrackPoint { frame, pts, quad, origin: Origin::Extended, score }
 }
 
+/// Share in the picture below which an object that is not found any more has left it: heads are found no longer when
+/// their eyes are outside.
+const LEAVING_SHARE: f32 = 0.6;
 /// Frames over which an object that leaves the picture is foreseen.
 const LEAVING_FRAMES: f32 = 4.0;
 
@@ -372,7 +375,7 @@ fn outer_edge(quads: impl Iterator<Item = Quad>, display: (f32, f32)) -> TrackEd
     let frames = LEAVING_FRAMES / (quads.len() - 1).max(1) as f32;
     let ahead = Point::new((a.x - b.x) * frames, (a.y - b.y) * frames);
     let next = outermost.map(|p| Point::new(p.x + ahead.x, p.y + ahead.y));
-    let out = [*outermost, next].iter().any(|q| visible_share(q, display) < 0.5);
+    let out = [*outermost, next].iter().any(|q| visible_share(q, display) < LEAVING_SHARE);
     if out { TrackEdge::Exit } else { TrackEdge::Lost }
 }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::geometry::Rect;
+pub use super::rule::{Group, Rule};
 use super::time::FrameIndex;
 
 /// How bad it is.
@@ -18,41 +19,6 @@ pub enum Severity {
     Warning,
     /// Must not be published.
     Error,
-}
-
-/// What was found, as a stable name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Rule {
-    VisibleFace,
-    VisibleText,
-    /// Nothing at all was found in the source: look whether that is right.
-    NothingFound,
-    /// A region that the operator spared.
-    Kept,
-    /// A detection of low confidence that was masked.
-    WeakTrack,
-    /// A track that begins or ends in the middle of the picture, without a cut: the object may be there still.
-    LostTrack,
-    /// Frames that decoding reported as damaged; masked whole.
-    DamagedFrames,
-    /// A mask is missing or thinner than the plan says.
-    MaskMissing,
-    /// The picture outside the masks is not what was handed to the encoder.
-    PictureChanged,
-    /// Frames are missing, doubled or at other times than the source's.
-    FrameTable,
-    /// Streams, tags or bytes that do not belong into a finished file.
-    Residue,
-    Metadata,
-    AudioPresent,
-    /// A file in a folder that no reader here knows.
-    UnknownFile,
-    /// Something was loosened on request: audio kept, detector off, ...
-    Loosened,
-    /// The timeline was moved to begin at zero.
-    Rebased,
 }
 
 /// One finding.
@@ -71,6 +37,9 @@ pub struct Finding {
     /// Id of the plan's region concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// Of a check: stays the same from run to run as long as the file's content does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 /// Findings of one rule that are told of one file; a broken one has one for every frame.
@@ -96,7 +65,8 @@ impl FindingList {
 
 impl Finding {
     pub fn new(rule: Rule, severity: Severity, message: impl Into<String>) -> Self {
-        Self { rule, severity, message: message.into(), frame: None, time_secs: None, bounds: None, region: None }
+        let message = message.into();
+        Self { rule, severity, message, frame: None, time_secs: None, bounds: None, region: None, fingerprint: None }
     }
 
     pub fn at(mut self, frame: FrameIndex, time_secs: f64) -> Self {

@@ -10,6 +10,7 @@ pub mod mask;
 pub mod plan;
 pub mod progress;
 pub mod report;
+pub mod rule;
 pub mod stage;
 pub mod time;
 pub mod track;

@@ -83,5 +83,5 @@ fn bytes_behind_the_end_are_found() {
     bytes.extend(b"PK\x03\x04 a trailer");
     scratch.file("out/a.png", &bytes);
     let report = check(&scratch, "out --targets faces").ends_with(1).reports();
-    assert_eq!(rules(&report[0]), BTreeSet::from(["residue".to_owned()]));
+    assert_eq!(rules(&report[0]), BTreeSet::from(["embedded-file".to_owned()]));
 }

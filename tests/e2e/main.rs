@@ -11,6 +11,7 @@ mod interference;
 mod interrupt;
 mod kept;
 mod plans;
+mod planted;
 mod reports;
 mod setup;
 mod styles;

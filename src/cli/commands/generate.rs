@@ -4,6 +4,8 @@ use std::io::Write;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
+use withhold::pipeline::gate::{Baseline, Policy};
+use withhold::types::finding::{Group, Rule};
 use withhold::types::report::RunReport;
 use withhold::{Error, ErrorKind, Result, Stage};
 
@@ -17,7 +19,7 @@ pub fn run(args: &Generate) -> Result<Exit> {
         Generated::Bash => Some(Shell::Bash),
         Generated::Zsh => Some(Shell::Zsh),
         Generated::Fish => Some(Shell::Fish),
-        Generated::Man | Generated::PlanSchema | Generated::ReportSchema => None,
+        _ => None,
     };
     let failed = |e: std::io::Error| Error::new(Stage::Setup, ErrorKind::Io, "cannot be printed").because(e);
     let json = |schema: &serde_json::Value| serde_json::to_string_pretty(schema).unwrap_or_default().into_bytes();
@@ -25,11 +27,20 @@ pub fn run(args: &Generate) -> Result<Exit> {
         (_, Some(shell)) => clap_complete::generate(shell, &mut command, "withhold", &mut text),
         (Generated::PlanSchema, _) => text = json(&withhold::plan::file::schema()),
         (Generated::ReportSchema, _) => text = json(schemars::schema_for!(RunReport).as_value()),
+        (Generated::PolicySchema, _) => text = json(schemars::schema_for!(Policy).as_value()),
+        (Generated::BaselineSchema, _) => text = json(schemars::schema_for!(Baseline).as_value()),
+        (Generated::Rules, _) => text = rules().into_bytes(),
         _ => man(command, &mut text).map_err(failed)?,
     }
     text.push(b'\n');
     std::io::stdout().lock().write_all(&text).map_err(failed)?;
     Ok(Exit::Success)
+}
+
+/// A line for each rule that `check` may tell.
+fn rules() -> String {
+    let told = Rule::ALL.iter().filter(|r| r.group() != Group::Redaction);
+    told.map(|r| format!("{:<20} {:<14} {}\n", r.id(), r.group().id(), r.about())).collect()
 }
 
 /// One page: the program, then usage and options of each command.

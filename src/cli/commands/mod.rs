@@ -19,7 +19,7 @@ use withhold::{Error, ErrorKind, Result, Stage};
 
 use super::args::Output;
 use super::exit::Exit;
-use super::{settings, ui};
+use super::{formats, settings, ui};
 
 /// A flag that Ctrl-C and SIGTERM set; a second one ends the program at once.
 fn interruption() -> Result<Arc<AtomicBool>> {
@@ -47,6 +47,7 @@ fn run_batch(task: Task, entries: Vec<Entry>, out: &Output, settings: Settings) 
         cancel: &cancel,
     };
     let reports = run(&batch, &ui::Ui::new(&out.run, &cancel))?;
+    formats::write(out.run.format, &reports);
     ui::summary(&reports, &batch.out_dir, &batch.work_dir, out.run.quiet);
     Ok(reports.iter().map(|r| Exit::of_report(r, out.strict)).max().unwrap_or(Exit::Success))
 }

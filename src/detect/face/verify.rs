@@ -10,7 +10,11 @@ use crate::types::geometry::{Quad, Rect};
 use crate::types::stage::Detector;
 
 /// Side of the finest tiles, pixels: BlazeFace sees faces from about 25 pixels in them.
-const FINEST_TILE: u32 = 480;
+pub const FINEST_TILE: u32 = 480;
+
+/// The same where the cost matters less than the smallest face, from about 16 pixels on: a photo of 12 megapixels has
+/// twice as many of them.
+pub const GATE_TILE: u32 = 320;
 
 /// From one level of tiles to the next finer one: faces too small for a level lie whole in a tile of the next.
 const LEVEL_FACTOR: u32 = 3;
@@ -25,16 +29,23 @@ pub struct FaceVerifier {
     second: Option<Box<dyn FaceNetwork>>,
     /// From which score a box counts.
     threshold: f32,
+    finest_tile: u32,
 }
 
 impl FaceVerifier {
     /// `threshold`: 0.5 is usual, 0.7 confident. `second`: another opinion on the upright picture.
-    pub fn new(blazeface: Box<dyn FaceNetwork>, second: Option<Box<dyn FaceNetwork>>, threshold: f32) -> Self {
+    /// `finest_tile`: [`FINEST_TILE`] or [`GATE_TILE`].
+    pub fn new(
+        blazeface: Box<dyn FaceNetwork>,
+        second: Option<Box<dyn FaceNetwork>>,
+        threshold: f32,
+        finest_tile: u32,
+    ) -> Self {
         let name = match &second {
             Some(second) => format!("{}+{}", blazeface.name(), second.name()),
             None => blazeface.name().to_owned(),
         };
-        Self { name, blazeface, second, threshold }
+        Self { name, blazeface, second, threshold, finest_tile }
     }
 
     fn tile(&mut self, picture: &Picture, area: Rect, turns: &[Turn], found: &mut Vec<(RawFace, Quad)>) -> Result<()> {
@@ -59,7 +70,7 @@ impl Detector for FaceVerifier {
     fn detect(&mut self, picture: &Picture, effort: Effort) -> Result<Vec<Detection>> {
         let (turns, levels) = if effort.is_fast() { (&Turn::ALL[..1], 2) } else { (&Turn::ALL[..], usize::MAX) };
         let mut found = Vec::new();
-        for side in tile_sides(picture.size.width.max(picture.size.height)).into_iter().take(levels) {
+        for side in tile_sides(picture.size.width.max(picture.size.height), self.finest_tile).into_iter().take(levels) {
             for area in tiles::tiles(picture.size, side, side / LEVEL_FACTOR) {
                 self.tile(picture, area, turns, &mut found)?;
             }
@@ -82,14 +93,14 @@ impl Detector for FaceVerifier {
 }
 
 /// Sides of the tiles, from one that holds the whole picture down to the finest.
-fn tile_sides(long_side: u32) -> Vec<u32> {
+fn tile_sides(long_side: u32, finest: u32) -> Vec<u32> {
     let mut sides = vec![long_side.max(LEVEL_FACTOR)];
     while let Some(&last) = sides.last() {
         // A level that would hardly be finer is not worth its cost.
-        if last * 3 <= FINEST_TILE * 4 {
+        if last * 3 <= finest * 4 {
             break;
         }
-        sides.push((last / LEVEL_FACTOR).max(FINEST_TILE));
+        sides.push((last / LEVEL_FACTOR).max(finest));
     }
     sides
 }
@@ -128,7 +139,7 @@ mod tests {
                 let at = ((row * 1920 + x) * 3) as usize;
                 picture.data[at..at + 120].fill(255);
             }
-            let mut verifier = FaceVerifier::new(Box::new(SeesWhite), None, 0.5);
+            let mut verifier = FaceVerifier::new(Box::new(SeesWhite), None, 0.5, FINEST_TILE);
             let found = verifier.detect(&picture, Effort::Thorough).unwrap();
             assert_eq!(found.len(), 1, "at {x},{y}");
             let place = Rect::new(x as f32, y as f32, 40.0, 40.0);
@@ -140,8 +151,9 @@ mod tests {
     fn levels_go_from_the_whole_picture_to_the_finest_tile() {
         let table = [(1, vec![3]), (400, vec![400]), (640, vec![640]), (1920, vec![1920, 640])];
         for (long_side, sides) in table {
-            assert_eq!(tile_sides(long_side), sides);
+            assert_eq!(tile_sides(long_side, FINEST_TILE), sides);
         }
-        assert_eq!(tile_sides(4000), [4000, 1333, 480]);
+        assert_eq!(tile_sides(4000, FINEST_TILE), [4000, 1333, 480]);
+        assert_eq!(tile_sides(4000, GATE_TILE), [4000, 1333, 444, 320]);
     }
 }

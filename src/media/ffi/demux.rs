@@ -15,7 +15,7 @@ use crate::types::limits::Limits;
 
 /// An open container.
 pub struct Demuxer {
-    context: *mut sys::AVFormatContext,
+    pub(super) context: *mut sys::AVFormatContext,
     // Freed after the context, which uses it: see Drop.
     io: Io,
     format: String,

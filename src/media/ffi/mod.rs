@@ -7,6 +7,7 @@
 #![allow(clippy::unnecessary_cast)]
 
 pub mod audio;
+pub mod contents;
 pub mod decode;
 pub mod demux;
 pub mod encode;

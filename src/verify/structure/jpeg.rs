@@ -2,8 +2,9 @@
 
 use super::bytes::{Cursor, ReadAt, read_vec, size_of};
 use super::jpeg_scan::{Huffman, ScanComponent, scan_end};
-use super::{Expect, Findings, PhotoFacts, checked_size, damaged};
+use super::{Expect, Findings, PhotoFacts, checked_size, damaged, parts};
 use crate::error::Result;
+use crate::types::finding::Rule;
 use crate::types::geometry::Size;
 
 /// A photo file at most.
@@ -74,10 +75,11 @@ fn read_marker(c: &mut Cursor<'_>) -> Result<u8> {
 fn finish(rest: &[u8], found: &mut Findings) -> Result<()> {
     match rest {
         [0xff, 0xd9] => {}
-        [0xff, 0xd9, tail @ ..] => found.residue(format!("{} bytes behind the end of the picture", tail.len())),
+        [0xff, 0xd9, tail @ ..] => parts::trailer(tail, found),
         _ => match rest.windows(2).position(|w| w == [0xff, 0xd9]) {
             Some(gap) => {
-                found.residue(format!("{} bytes between the picture and its end marker", gap.max(rest.len() - gap - 2)))
+                let len = gap.max(rest.len() - gap - 2);
+                found.push(Rule::TrailingBytes, format!("{len} bytes between the picture and its end marker"));
             }
             None => return Err(damaged("the JPEG has no end marker")),
         },
@@ -88,14 +90,7 @@ fn finish(rest: &[u8], found: &mut Findings) -> Result<()> {
 fn read_segment(marker: u8, body: &[u8], expect: &Expect, tables: &mut Tables, found: &mut Findings) -> Result<()> {
     match marker {
         0xe0 if JFIF.contains(&body) => {}
-        0xe0 if body.starts_with(b"JFIF\0") => found.metadata("the JFIF header holds a resolution or a thumbnail"),
-        0xe1 if body.starts_with(b"Exif\0") => found.metadata("the JPEG holds EXIF data"),
-        0xe1 => found.metadata("the JPEG holds XMP or other application data"),
-        0xe2 if body.starts_with(b"ICC_PROFILE\0") => found.metadata("the JPEG holds a colour profile"),
-        0xe2 if body.starts_with(b"MPF\0") => found.metadata("the JPEG refers to further pictures (MPF)"),
-        0xed => found.metadata("the JPEG holds IPTC or Photoshop data"),
-        0xe0..=0xef => found.metadata(format!("the JPEG holds application data (APP{})", marker - 0xe0)),
-        0xfe => found.metadata("the JPEG holds a comment"),
+        0xe0..=0xef | 0xfe => parts::jpeg_segment(marker, body, found),
         0xdb => read_quantization(body)?,
         0xc4 => read_huffman(body, tables)?,
         0xc0 | 0xc1 => read_frame(body, expect, tables)?,
@@ -107,7 +102,7 @@ fn read_segment(marker: u8, body: &[u8], expect: &Expect, tables: &mut Tables, f
             }
         }
         0xc2..=0xcf => return Err(damaged("the JPEG is not baseline; withhold writes no other")),
-        other => found.residue(format!("the JPEG holds a segment of kind {other:02x}")),
+        other => found.push(Rule::UnknownPart, format!("the JPEG holds a segment of kind {other:02x}")),
     }
     Ok(())
 }

@@ -9,27 +9,41 @@
 //! VP8, VP8L, VP9 or AV1 frame or a compressed TIFF strip; those are proven by decoding.
 
 mod bits;
+mod bmff;
 mod bytes;
+mod exif;
+mod heif;
+mod iptc;
 pub mod jpeg;
 mod jpeg_scan;
+mod loose;
 pub mod mp4;
 mod mp4_boxes;
 mod mp4_codec;
 mod mp4_table;
+mod mp4_tags;
+mod parts;
 pub mod png;
+mod sei;
+pub mod stream;
+pub mod tags;
 pub mod tiff;
 pub mod webp;
+mod xmp;
 
 pub use bytes::ReadAt;
+pub use loose::inventory;
 pub use mp4::Mp4Facts;
+
+use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::finding::{Finding, Rule, Severity};
 use crate::types::geometry::Size;
 use crate::types::limits::Limits;
 
-/// Findings kept of one file; more are only counted.
-const MAX_FINDINGS: usize = 64;
+/// Findings of one rule that are kept of one file; more are only counted.
+const MAX_PER_RULE: u64 = 8;
 
 /// A container that has a strict reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,7 +62,12 @@ impl Format {
             [0xff, 0xd8, 0xff, ..] => Some(Format::Jpeg),
             [0x89, b'P', b'N', b'G', ..] => Some(Format::Png),
             [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Some(Format::Tiff),
-            _ if head.get(4..8) == Some(b"ftyp") => Some(Format::Mp4),
+            // HEIC and AVIF have the same boxes, but hold pictures.
+            _ if head.get(4..8) == Some(b"ftyp") => {
+                let brand = head.get(8..12).unwrap_or_default();
+                let is_picture = [&b"heic"[..], b"heix", b"mif1", b"msf1", b"avif", b"avis"].contains(&brand);
+                (!is_picture).then_some(Format::Mp4)
+            }
             _ if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP") => Some(Format::Webp),
             _ => None,
         }
@@ -126,15 +145,15 @@ fn checked_size(width: u32, height: u32, limits: &Limits) -> Result<Size> {
 #[derive(Default)]
 struct Findings {
     list: Vec<Finding>,
-    dropped: u64,
+    told: BTreeMap<Rule, u64>,
 }
 
 impl Findings {
     fn push(&mut self, rule: Rule, message: impl Into<String>) {
-        if self.list.len() < MAX_FINDINGS {
+        let told = self.told.entry(rule).or_default();
+        *told += 1;
+        if *told <= MAX_PER_RULE {
             self.list.push(Finding::new(rule, Severity::Error, message));
-        } else {
-            self.dropped += 1;
         }
     }
 
@@ -151,9 +170,10 @@ impl Findings {
     }
 
     fn into_vec(mut self) -> Vec<Finding> {
-        if self.dropped > 0 {
-            let message = format!("{} more findings like these", self.dropped);
-            self.list.push(Finding::new(Rule::Residue, Severity::Error, message));
+        for (rule, told) in self.told {
+            if let Some(more) = told.checked_sub(MAX_PER_RULE).filter(|more| *more > 0) {
+                self.list.push(Finding::new(rule, Severity::Error, format!("{more} more of this kind")));
+            }
         }
         self.list
     }

@@ -7,13 +7,15 @@ use super::mp4_boxes::{
 };
 use super::mp4_codec::{Codec, check_sample, names_encoder, read_config};
 use super::mp4_table::{RawTables, Samples};
-use super::{Expect, Findings, checked_size, damaged, fourcc, over_limit};
+use super::{Expect, Findings, checked_size, damaged, fourcc, mp4_tags, over_limit};
 use crate::error::Result;
 use crate::types::finding::{Finding, Rule};
 use crate::types::geometry::Size;
 
 /// Index of a clip at most: some 16 bytes a sample.
 const MAX_INDEX_BYTES: u64 = 512 << 20;
+/// Bytes of a box of tags that are looked through.
+const MAX_TAG_BYTES: u64 = 16 << 20;
 /// One coded picture at most.
 const MAX_SAMPLE_BYTES: u64 = 512 << 20;
 /// Audio samples that an edit list may hide at either end: what encoders need to warm up and to fill their last block.
@@ -102,7 +104,7 @@ fn read_top_level(file: &dyn ReadAt, found: &mut Findings) -> Result<(Vec<u8>, (
             if !complete {
                 return Err(damaged("a box does not fit into the file"));
             }
-            found.residue(format!("{} bytes behind the end of the file's structure", total - at));
+            found.push(Rule::TrailingBytes, format!("{} bytes behind the end of the file's structure", total - at));
             break;
         };
         match &kind {
@@ -111,7 +113,10 @@ fn read_top_level(file: &dyn ReadAt, found: &mut Findings) -> Result<(Vec<u8>, (
             b"mdat" if mdat.is_none() => mdat = Some((start, end)),
             // The muxer keeps eight bytes so that it can enlarge the size of `mdat`.
             b"free" if start == end && frees == 0 => frees += 1,
-            other => found.residue(format!("box {} of {} bytes", fourcc(other), end - at)),
+            other => {
+                let data = read_vec(file, start, (end - start).min(MAX_TAG_BYTES), MAX_TAG_BYTES)?;
+                mp4_tags::unexpected(other, &data, end - at, "beside the index", found);
+            }
         }
         at = end;
     }
@@ -142,8 +147,7 @@ fn read_moov(data: &[u8], expect: &Expect, found: &mut Findings) -> Result<Movie
             b"mvhd" => headers += 1,
             b"trak" => read_trak(data, movie_timescale, expect, &mut movie, found)?,
             b"udta" if data == EMPTY_USER_DATA && user_data == 0 => user_data += 1,
-            b"udta" | b"meta" => found.metadata(format!("box {} with tags in the index", fourcc(kind))),
-            other => found.residue(format!("box {} in the index", fourcc(other))),
+            other => mp4_tags::unexpected(other, data, data.len() as u64 + 8, "in the index", found),
         }
     }
     if headers != 1 {
@@ -197,8 +201,9 @@ fn collect<'a>(data: &'a [u8], inside: &'static str, out: &mut TrackBoxes<'a>, f
             ("an stbl box", b"sdtp") => once(&mut out.tables.sdtp, &b, found),
             ("an stbl box", b"sgpd") => once(&mut out.tables.groups, &b, found),
             ("an stbl box", b"sbgp") => once(&mut out.tables.group_members, &b, found),
-            (_, b"udta" | b"meta") => found.metadata(format!("box {} with tags in a track", fourcc(b.kind))),
-            (_, other) => found.residue(format!("box {} in {inside}", fourcc(other))),
+            // Which track another refers to: told with the other.
+            ("a trak box", b"tref") => found.push(Rule::ExtraTrack, "a track refers to another"),
+            (_, other) => mp4_tags::unexpected(other, b.data, b.data.len() as u64 + 8, &format!("in {inside}"), found),
         }
     }
     Ok(())
@@ -241,9 +246,8 @@ fn read_trak(
             check_audio_edit(&edit, &samples, timescale, found);
             movie.audio = Some(samples);
         }
-        b"vide" => found.residue("a second video track"),
-        b"soun" => found.push(Rule::AudioPresent, "a second audio track"),
-        other => found.residue(format!("a track of kind {}", fourcc(other))),
+        b"vide" => found.push(Rule::ExtraTrack, "a second video track"),
+        other => mp4_tags::track(other, sample_entry(stsd).map_or(&[], |e| e.kind), found),
     }
     Ok(())
 }
@@ -273,7 +277,7 @@ fn read_visual(
     let size = checked_size(c.u16()?.into(), c.u16()?.into(), &expect.limits)?;
     let middle = c.take(14)? == [0, 0x48, 0, 0, 0, 0x48, 0, 0, 0, 0, 0, 0, 0, 1];
     if c.take(32)?.iter().any(|b| *b != 0) {
-        found.metadata("the video track names its encoder");
+        found.push(Rule::EncoderString, "the video track names its encoder");
     }
     let tail = c.take(4)? == [0, 0x18, 0xff, 0xff];
     if !head || !middle || !tail {
@@ -292,8 +296,9 @@ fn read_visual(
             (b"colr", 11) if b.data.starts_with(b"nclx") => {}
             // Bit rates, field order, HDR mastering display and light level: numbers only.
             (b"btrt", 12) | (b"fiel", 2) | (b"mdcv", 24) | (b"clli", 4) | (b"SmDm", 28) | (b"CoLL", 8) => {}
-            (b"clap", _) => found.residue("a clean aperture hides part of the picture"),
-            (other, n) => found.residue(format!("box {} of {n} bytes in the video sample description", fourcc(other))),
+            (b"clap", _) => found.push(Rule::CroppedPicture, "a clean aperture hides part of the picture"),
+            (other, n) => found
+                .push(Rule::UnknownPart, format!("box {} of {n} bytes in the video sample description", fourcc(other))),
         }
     }
     check_shown(size, shown, aspect, found);
@@ -308,7 +313,7 @@ fn check_shown(size: Size, shown: (u32, u32), aspect: (u32, u32), found: &mut Fi
     let stretched = f64::from(size.width) * f64::from(aspect.0) / f64::from(aspect.1.max(1));
     let (width, height) = (f64::from(shown.0) / 65536.0, f64::from(shown.1) / 65536.0);
     if (width - stretched).abs() > 1.0 || (height - f64::from(size.height)).abs() > 1.0 {
-        found.residue("the track header shows the picture in another size than the decoder");
+        found.push(Rule::CroppedPicture, "the track header shows the picture in another size than the decoder");
     }
 }
 
@@ -325,7 +330,8 @@ fn read_audio_entry(stsd: &[u8], found: &mut Findings) -> Result<()> {
     for b in children(c.rest(), "an audio sample description")? {
         match (b.kind, b.data.len()) {
             (b"esds", 0..=64) | (b"dOps", 11..=20) | (b"btrt", 12) => {}
-            (other, n) => found.residue(format!("box {} of {n} bytes in the audio sample description", fourcc(other))),
+            (other, n) => found
+                .push(Rule::UnknownPart, format!("box {} of {n} bytes in the audio sample description", fourcc(other))),
         }
     }
     Ok(())
@@ -336,7 +342,7 @@ fn check_audio_edit(edit: &Edit, samples: &Samples, timescale: u32, found: &mut 
     let most = MAX_HIDDEN_AUDIO_SECS * f64::from(timescale);
     let end = *last as f64 + f64::from(samples.last_delta);
     if start as f64 > most || end - start as f64 - duration as f64 > most {
-        found.residue("an edit list hides sound that is in the file");
+        found.push(Rule::HiddenFrames, "an edit list hides sound that is in the file");
     }
 }
 
@@ -346,14 +352,14 @@ fn check_tiling(chunks: &mut [(u64, u64)], (start, end): (u64, u64), found: &mut
     let mut at = start;
     for &(chunk, len) in chunks.iter() {
         if chunk > at {
-            found.residue(format!("{} bytes at {at} belong to no sample", chunk - at));
+            found.push(Rule::UnusedData, format!("{} bytes at {at} belong to no sample", chunk - at));
         } else if chunk < at {
             found.residue(format!("samples share bytes at {chunk}, or lie outside of the mdat box"));
         }
         at = at.max(chunk.saturating_add(len));
     }
     if at < end {
-        found.residue(format!("{} bytes at {at} belong to no sample", end - at));
+        found.push(Rule::UnusedData, format!("{} bytes at {at} belong to no sample", end - at));
     } else if at > end {
         found.residue("samples reach beyond the mdat box");
     }
@@ -374,7 +380,7 @@ fn check_video_samples(file: &dyn ReadAt, video: &VideoTrack, found: &mut Findin
 fn check_audio_samples(file: &dyn ReadAt, audio: &Samples, found: &mut Findings) -> Result<()> {
     for (&offset, &size) in audio.offsets.iter().zip(&audio.sizes) {
         if names_encoder(&read_vec(file, offset, size.into(), 1 << 20)?) {
-            found.metadata("the sound names its encoder");
+            found.push(Rule::EncoderString, "the sound names its encoder");
             break;
         }
     }
@@ -394,7 +400,7 @@ fn presentation(video: &VideoTrack, found: &mut Findings) -> Result<(Vec<i64>, i
     });
     let hidden = hidden.count();
     if hidden > 0 {
-        found.frame_table(format!("an edit list hides {hidden} frames that are in the file"));
+        found.push(Rule::HiddenFrames, format!("an edit list hides {hidden} frames that are in the file"));
     }
     if times.windows(2).any(|w| w[0] == w[1]) {
         found.frame_table("two frames have the same time");

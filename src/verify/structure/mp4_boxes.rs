@@ -3,6 +3,7 @@
 use super::bytes::Cursor;
 use super::{Findings, damaged, fourcc};
 use crate::error::Result;
+use crate::types::finding::Rule;
 
 /// Unity matrix of movie and track headers; anything else turns or moves the picture.
 const UNITY: [u8; 36] =
@@ -76,7 +77,7 @@ pub(super) fn read_mvhd(data: &[u8], found: &mut Findings) -> Result<u32> {
         && c.take(24)? == [0; 24];
     c.u32()?;
     if times != 0 {
-        found.metadata("the movie header tells when the file was made");
+        found.push(Rule::MetadataTime, "the movie header tells when the file was made");
     }
     if flags != 0 || !fixed || !c.is_empty() {
         found.residue("the movie header holds more than times");
@@ -99,16 +100,16 @@ pub(super) fn read_tkhd(data: &[u8], found: &mut Findings) -> Result<(u32, u32)>
     let matrix = c.take(36)? == UNITY;
     let size = (c.u32()?, c.u32()?);
     if times != 0 {
-        found.metadata("a track header tells when the track was made");
+        found.push(Rule::MetadataTime, "a track header tells when the track was made");
     }
     if flags & 3 != 3 || flags & !7 != 0 {
-        found.residue("a track is disabled");
+        found.push(Rule::ExtraTrack, "a track is disabled");
     }
     if reserved != 0 || gap != 0 || layer != 0 || tail != 0 || !c.is_empty() {
         found.residue("a track header holds bytes that mean nothing");
     }
     if !matrix {
-        found.residue("a track is turned or moved by a matrix");
+        found.push(Rule::Orientation, "a track is turned or moved by a matrix");
     }
     Ok(size)
 }
@@ -122,7 +123,7 @@ pub(super) fn read_mdhd(data: &[u8], found: &mut Findings) -> Result<u32> {
     let language = c.u16()?;
     let quality = c.u16()?;
     if times != 0 {
-        found.metadata("a media header tells when the track was made");
+        found.push(Rule::MetadataTime, "a media header tells when the track was made");
     }
     if language != UNDETERMINED {
         found.metadata("a track names a language");
@@ -141,7 +142,7 @@ pub(super) fn read_hdlr<'a>(data: &'a [u8], found: &mut Findings) -> Result<&'a 
     let reserved = c.take(12)?;
     let name = c.rest();
     if name.iter().any(|b| *b != 0) || name.len() > 1 {
-        found.metadata("a track has a handler name");
+        found.push(Rule::HandlerName, "a track has a handler name");
     }
     if flags != 0 || before != 0 || reserved != [0; 12] {
         found.residue("a handler box holds bytes that mean nothing");
@@ -187,7 +188,7 @@ pub(super) fn read_edts(data: &[u8], found: &mut Findings) -> Result<Edit> {
             Edit { lead_in: *lead_in, shown: Some((*start, *duration)) }
         }
         _ => {
-            found.frame_table("an edit list cuts or repeats parts of a track");
+            found.push(Rule::HiddenFrames, "an edit list cuts or repeats parts of a track");
             return Ok(Edit::default());
         }
     };

@@ -4,8 +4,10 @@
 
 use super::bits::{BitReader, unescape};
 use super::bytes::Cursor;
+use super::sei::{self, Coding};
 use super::{Findings, damaged, fourcc};
 use crate::error::Result;
+use crate::types::finding::Rule;
 use crate::types::geometry::Size;
 
 /// Coding of a video track.
@@ -80,7 +82,9 @@ fn read_hvcc(data: &[u8], shown: Size, found: &mut Findings) -> Result<Codec> {
             let len = c.u16()?;
             let nal = c.take(len.into())?;
             let real = nal.first().map(|b| b >> 1 & 63);
-            if real != Some(kind) || !(32..=34).contains(&kind) {
+            if !nal.is_empty() && is_sei(nal, Coding::H265) {
+                sei::tell(nal, Coding::H265, true, "the hvcC box", found);
+            } else if real != Some(kind) || !(32..=34).contains(&kind) {
                 found.residue(format!("the hvcC box holds a NAL unit of type {}", real.unwrap_or(kind)));
             } else if kind == 33 {
                 check_window(h265_window(nal)?, shown, found);
@@ -106,11 +110,19 @@ struct Window {
 /// Cropping may only undo the rounding up to whole blocks: anything more hides picture that a player can show.
 fn check_window(w: Window, shown: Size, found: &mut Findings) {
     if w.left > 0 || w.top > 0 || w.right >= w.block.0 || w.bottom >= w.block.1 {
-        found.residue("the video is cropped: its stream holds more picture than is shown");
+        found.push(Rule::CroppedPicture, "the video is cropped: its stream holds more picture than is shown");
     }
     let visible = (w.coded.0.checked_sub(w.left + w.right), w.coded.1.checked_sub(w.top + w.bottom));
     if visible != (Some(shown.width.into()), Some(shown.height.into())) {
-        found.residue("the size in the video's parameter sets is not the size in the container");
+        found.push(Rule::CroppedPicture, "the size in the video's parameter sets is not the size in the container");
+    }
+}
+
+/// Checks the cropping of a sequence parameter set; one that cannot be read is left to the decoder.
+pub(super) fn check_sequence(nal: &[u8], coding: Coding, shown: Size, found: &mut Findings) {
+    let window = if coding == Coding::H264 { h264_window(nal) } else { h265_window(nal) };
+    if let Ok(window) = window {
+        check_window(window, shown, found);
     }
 }
 
@@ -236,8 +248,8 @@ fn h265_window(nal: &[u8]) -> Result<Window> {
 /// Checks one video sample; every byte of it must belong to a coded picture. `sample` is its number, for messages.
 pub(super) fn check_sample(codec: Codec, data: &[u8], sample: usize, found: &mut Findings) -> Result<()> {
     match codec {
-        Codec::H264(n) => check_nals(data, n, sample, found, h264_fault),
-        Codec::H265(n) => check_nals(data, n, sample, found, h265_fault),
+        Codec::H264(n) => check_nals(data, n, Coding::H264, sample, found),
+        Codec::H265(n) => check_nals(data, n, Coding::H265, sample, found),
         Codec::Av1 => check_obus(data, &[1, 3, 4, 6, 7], &format!("sample {sample}"), found),
         // A frame's own length is only known by decoding it.
         Codec::Vp9 if data.is_empty() => Err(damaged(format!("sample {sample} is empty"))),
@@ -248,7 +260,6 @@ pub(super) fn check_sample(codec: Codec, data: &[u8], sample: usize, found: &mut
 fn h264_fault(nal: &[u8]) -> Option<&'static str> {
     match nal[0] & 31 {
         1 | 5 => None,
-        6 => Some("supplemental enhancement information"),
         7 | 8 | 13 | 15 => Some("a parameter set outside of the avcC box"),
         9 => Some("an access unit delimiter"),
         12 => Some("filler data"),
@@ -264,18 +275,19 @@ fn h265_fault(nal: &[u8]) -> Option<&'static str> {
         32..=34 => Some("a parameter set outside of the hvcC box"),
         35 => Some("an access unit delimiter"),
         38 => Some("filler data"),
-        39 | 40 => Some("supplemental enhancement information"),
         _ => Some("a NAL unit of unknown purpose"),
     }
 }
 
-fn check_nals(
-    data: &[u8],
-    length_bytes: usize,
-    sample: usize,
-    found: &mut Findings,
-    fault: fn(&[u8]) -> Option<&'static str>,
-) -> Result<()> {
+fn is_sei(nal: &[u8], coding: Coding) -> bool {
+    match coding {
+        Coding::H264 => nal[0] & 31 == 6,
+        Coding::H265 => matches!(nal[0] >> 1 & 63, 39 | 40),
+    }
+}
+
+fn check_nals(data: &[u8], length_bytes: usize, coding: Coding, sample: usize, found: &mut Findings) -> Result<()> {
+    let fault = if coding == Coding::H264 { h264_fault } else { h265_fault };
     let mut c = Cursor::new(data, "a video sample");
     let mut pictures = 0;
     while !c.is_empty() {
@@ -283,6 +295,8 @@ fn check_nals(
         let nal = c.take(len)?;
         if nal.is_empty() {
             found.residue(format!("sample {sample} holds an empty NAL unit"));
+        } else if is_sei(nal, coding) {
+            sei::tell(nal, coding, true, &format!("sample {sample}"), found);
         } else if let Some(what) = fault(nal) {
             found.residue(format!("sample {sample} holds {what}"));
         } else {
@@ -310,7 +324,10 @@ fn check_obus(data: &[u8], allowed: &[u8], place: &str, found: &mut Findings) ->
         c.take(len)?;
         let kind = head >> 3 & 15;
         if !allowed.contains(&kind) {
-            found.residue(format!("{place} holds an AV1 unit of type {kind} (metadata, padding or unknown)"));
+            found.push(
+                Rule::StreamData,
+                format!("{place} holds an AV1 unit of type {kind} (metadata, padding or unknown)"),
+            );
         }
     }
     Ok(())

@@ -4,8 +4,9 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::bytes::{Cursor, ReadAt, read_vec, size_of};
 use super::jpeg::MAX_PHOTO_BYTES;
-use super::{Expect, Findings, PhotoFacts, checked_size, damaged, fourcc};
+use super::{Expect, Findings, PhotoFacts, checked_size, damaged, fourcc, parts};
 use crate::error::Result;
+use crate::types::finding::Rule;
 use crate::types::geometry::Size;
 
 const SIGNATURE: [u8; 8] = [0x89, b'P', b'N', b'G', 13, 10, 26, 10];
@@ -90,17 +91,15 @@ pub fn inspect(file: &dyn ReadAt, expect: &Expect) -> Result<PhotoFacts> {
                 }
                 break;
             }
-            (kind, body) => other_chunk(kind, body.len(), &mut found),
+            (kind, body) => other_chunk(kind, body, &mut found),
         }
     }
-    if !c.is_empty() {
-        found.residue(format!("{} bytes behind the end of the picture", c.len()));
-    }
+    parts::trailer(c.rest(), &mut found);
     if !image.ended || image.unpacked < row_bytes * u64::from(size.height) {
         return Err(damaged("the PNG's image data ends early"));
     }
     if image.unpacked > row_bytes * u64::from(size.height) || image.behind > 0 || image.bad_filter {
-        found.residue("the PNG's image data holds more than the picture");
+        found.push(Rule::UnusedData, "the PNG's image data holds more than the picture");
     }
     Ok(PhotoFacts { size, findings: found.into_vec() })
 }
@@ -129,7 +128,7 @@ fn read_header(body: &[u8], expect: &Expect, found: &mut Findings) -> Result<(Si
         (0, 8 | 16) => 1,
         (2, 8 | 16) => 3,
         (4 | 6, 8 | 16) => {
-            found.residue("the picture has an alpha channel: hidden pixels keep their colour");
+            found.push(Rule::HiddenPixels, "the picture has an alpha channel: hidden pixels keep their colour");
             if color == 4 { 2 } else { 4 }
         }
         _ => return Err(damaged("the PNG is not RGB or grey of 8 or 16 bits; withhold writes no other")),
@@ -137,15 +136,9 @@ fn read_header(body: &[u8], expect: &Expect, found: &mut Findings) -> Result<(Si
     Ok((size, 1 + u64::from(size.width) * samples * u64::from(depth / 8)))
 }
 
-fn other_chunk(kind: &[u8; 4], len: usize, found: &mut Findings) {
-    match (kind, len) {
-        // One byte of rendering intent.
-        (b"sRGB", 1) => {}
-        (b"tEXt" | b"zTXt" | b"iTXt", _) => found.metadata("the PNG holds text"),
-        (b"eXIf", _) => found.metadata("the PNG holds EXIF data"),
-        (b"tIME", _) => found.metadata("the PNG tells when it was changed"),
-        (b"iCCP", _) => found.metadata("the PNG holds a colour profile"),
-        (b"acTL" | b"fcTL" | b"fdAT", _) => found.residue("the PNG holds further frames"),
-        _ => found.residue(format!("PNG chunk {} of {len} bytes", fourcc(kind))),
+fn other_chunk(kind: &[u8; 4], body: &[u8], found: &mut Findings) {
+    // One byte of rendering intent.
+    if !(kind == b"sRGB" && body.len() == 1) {
+        parts::png_chunk(kind, body, found);
     }
 }

@@ -2,20 +2,21 @@
 
 use super::bytes::{ReadAt, read_vec, size_of};
 use super::jpeg::MAX_PHOTO_BYTES;
-use super::{Expect, Findings, PhotoFacts, checked_size, damaged, over_limit};
+use super::{Expect, Findings, PhotoFacts, checked_size, damaged, exif, over_limit};
 use crate::error::Result;
+use crate::types::finding::Rule;
 
 /// Values of one tag at most: more strips than any picture has rows.
 const MAX_VALUES: u64 = 1 << 20;
 
 /// A file in memory and its byte order.
-struct Reader<'a> {
-    data: &'a [u8],
-    little: bool,
+pub(super) struct Reader<'a> {
+    pub(super) data: &'a [u8],
+    pub(super) little: bool,
 }
 
 impl<'a> Reader<'a> {
-    fn bytes(&self, at: u64, len: u64) -> Result<&'a [u8]> {
+    pub(super) fn bytes(&self, at: u64, len: u64) -> Result<&'a [u8]> {
         let cut = || damaged("the TIFF refers to bytes behind its end");
         let start = usize::try_from(at).map_err(|_| cut())?;
         let end = at.checked_add(len).and_then(|e| usize::try_from(e).ok()).ok_or_else(cut)?;
@@ -27,7 +28,7 @@ impl<'a> Reader<'a> {
         if self.little { bytes.iter().rev().fold(0, join) } else { bytes.iter().fold(0, join) }
     }
 
-    fn at(&self, at: u64, len: u64) -> Result<u64> {
+    pub(super) fn at(&self, at: u64, len: u64) -> Result<u64> {
         Ok(self.number(self.bytes(at, len)?))
     }
 }
@@ -57,7 +58,7 @@ pub fn inspect(file: &dyn ReadAt, expect: &Expect) -> Result<PhotoFacts> {
     let count = reader.at(directory, 2)?;
     let after = directory + 2 + count * 12;
     if reader.at(after, 4)? != 0 {
-        found.residue("the TIFF holds further pages");
+        found.push(Rule::ExtraPicture, "the TIFF holds further pages");
     }
     let mut used = vec![(0, 8), (directory, 2 + count * 12 + 4)];
     let entries: Vec<Entry> = (0..count).map(|i| read_entry(&reader, directory + 2 + i * 12)).collect::<Result<_>>()?;
@@ -68,6 +69,7 @@ pub fn inspect(file: &dyn ReadAt, expect: &Expect) -> Result<PhotoFacts> {
         used.extend(entry.outside);
         check_tag(entry, &mut found);
     }
+    exif::tell(&data, "the TIFF", exif::Whole::File, &mut found);
     let values = |tag: u64| entries.iter().find(|e| e.tag == tag).map_or(&[][..], |e| e.values.as_slice());
     let first = |tag: u64, what: &str| {
         let value = values(tag).first().and_then(|v| u32::try_from(*v).ok());
@@ -81,7 +83,10 @@ pub fn inspect(file: &dyn ReadAt, expect: &Expect) -> Result<PhotoFacts> {
     used.extend(offsets.iter().copied().zip(lengths.iter().copied()));
     let colors = if first(262, "colour model")? == 2 { 3 } else { 1 };
     if values(277).first().is_some_and(|samples| *samples > colors) {
-        found.residue("the picture has more channels than its colours: hidden pixels keep their colour");
+        found.push(
+            Rule::HiddenPixels,
+            "the picture has more channels than its colours: hidden pixels keep their colour",
+        );
     }
     let bits: u64 = values(258).iter().sum();
     let plain = values(259).first().is_none_or(|c| *c == 1);
@@ -116,17 +121,13 @@ fn check_tag(entry: &Entry, found: &mut Findings) {
     match entry.tag {
         // Size, depth, compression, photometric, strips, samples, planes, resolution unit, predictor, sample format.
         254 | 256..=259 | 262 | 273 | 277..=279 | 282..=284 | 296 | 317 | 339 => {}
-        // A camera or a program names itself, a person or a time here.
-        269..=272 | 285 | 305 | 306 | 315 | 316 | 33432 => {
-            found.metadata(format!("TIFF tag {} names a program, device, person or time", entry.tag));
+        // What tells of a program, device, person or time is told by class.
+        269..=272 | 285 | 305 | 306 | 315 | 316 | 33432 | 700 | 33723 | 34377 | 34665 | 34675 | 34853 | 40965 => {}
+        338 => {
+            found.push(Rule::HiddenPixels, "the picture has an alpha channel: hidden pixels keep their colour");
         }
-        338 => found.residue("the picture has an alpha channel: hidden pixels keep their colour"),
-        330 => found.residue("the TIFF holds further pictures"),
-        700 | 33723 | 34377 | 34665 | 34853 | 40965 => {
-            found.metadata(format!("TIFF tag {} holds EXIF, GPS, XMP or IPTC data", entry.tag));
-        }
-        34675 => found.metadata("the TIFF holds a colour profile"),
-        tag => found.residue(format!("TIFF tag {tag} is not one that withhold writes")),
+        330 => found.push(Rule::ExtraPicture, "the TIFF holds further pictures"),
+        tag => found.push(Rule::UnknownPart, format!("TIFF tag {tag} is not one that withhold writes")),
     }
     // 72 or 300 dots per inch tell which device made a picture.
     if matches!(entry.tag, 296) && entry.values != [1] {
@@ -146,7 +147,7 @@ fn check_tiling(reader: &Reader<'_>, used: &mut Vec<(u64, u64)>, found: &mut Fin
         } else if start > at {
             let gap = reader.bytes(at, start - at)?;
             if gap.len() > 1 || start % 2 != 0 || gap.iter().any(|b| *b != 0) {
-                found.residue(format!("{} bytes at {at} belong to no part of the TIFF", gap.len()));
+                found.push(Rule::UnusedData, format!("{} bytes at {at} belong to no part of the TIFF", gap.len()));
             }
         }
         let end = start.checked_add(len).ok_or_else(|| damaged("the TIFF's places overflow"))?;

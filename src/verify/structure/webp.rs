@@ -2,8 +2,9 @@
 
 use super::bytes::{ReadAt, read_vec, size_of};
 use super::jpeg::MAX_PHOTO_BYTES;
-use super::{Expect, Findings, PhotoFacts, checked_size, damaged, fourcc};
+use super::{Expect, Findings, PhotoFacts, checked_size, damaged, parts};
 use crate::error::Result;
+use crate::types::finding::Rule;
 use crate::types::geometry::Size;
 
 /// Accounts for every byte of a WebP file outside of its coded picture.
@@ -20,9 +21,7 @@ pub fn inspect(file: &dyn ReadAt, expect: &Expect) -> Result<PhotoFacts> {
     }
     let riff = (le32(&head[4..8]) as usize).checked_sub(4).ok_or_else(cut)?;
     let (mut chunks, behind) = rest.split_at_checked(riff).ok_or_else(cut)?;
-    if !behind.is_empty() {
-        found.residue(format!("{} bytes behind the end of the picture", behind.len()));
-    }
+    parts::trailer(behind, &mut found);
     let mut size = None;
     while !chunks.is_empty() {
         let (head, rest) = chunks.split_at_checked(8).ok_or_else(cut)?;
@@ -36,12 +35,7 @@ pub fn inspect(file: &dyn ReadAt, expect: &Expect) -> Result<PhotoFacts> {
         match &head[..4] {
             b"VP8L" if size.is_none() => size = Some(lossless_size(body, expect, &mut found)?),
             b"VP8 " if size.is_none() => size = Some(lossy_size(body, expect, &mut found)?),
-            b"EXIF" | b"XMP " | b"ICCP" => {
-                found.metadata(format!("the WebP holds an {} chunk", fourcc(&head[..4]).trim()))
-            }
-            b"ALPH" => found.residue("the picture has an alpha channel: hidden pixels keep their colour"),
-            b"ANIM" | b"ANMF" => found.residue("the WebP holds further frames"),
-            kind => found.residue(format!("WebP chunk {} of {len} bytes", fourcc(kind))),
+            kind => parts::webp_chunk(kind, body, &mut found),
         }
         chunks = rest;
     }
@@ -60,7 +54,7 @@ fn lossless_size(body: &[u8], expect: &Expect, found: &mut Findings) -> Result<S
         return Err(damaged("the VP8L chunk has an unknown version"));
     }
     if bits >> 28 & 1 == 1 {
-        found.residue("the picture has an alpha channel: hidden pixels keep their colour");
+        found.push(Rule::HiddenPixels, "the picture has an alpha channel: hidden pixels keep their colour");
     }
     checked_size((bits & 0x3fff) + 1, (bits >> 14 & 0x3fff) + 1, &expect.limits)
 }

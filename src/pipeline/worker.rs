@@ -77,6 +77,8 @@ pub struct Outcome {
     /// Regions to add to the plan before the file is rendered again.
     pub additions: Vec<Region>,
     pub verify: Option<VerifyReport>,
+    /// What of the sandbox was not enforced.
+    pub unsandboxed: Option<String>,
 }
 
 /// A line from a worker.

@@ -1,16 +1,19 @@
 //! The program as its users run it: real files in, real files out, judged by other tools.
 
+mod archive;
 mod audio;
 mod bad_input;
 mod check;
 mod codes;
 mod common;
 mod damage;
+mod faults;
 mod formats;
 mod interference;
 mod interrupt;
 mod kept;
 mod plans;
 mod reports;
+mod sandbox;
 mod setup;
 mod styles;

@@ -1,8 +1,10 @@
 //! The command line as typed. `settings` resolves it.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use withhold::pipeline::select::{Shard, parse_since};
 use withhold::plan::{KeepRegion, OperatorRegion, Reasoned};
 use withhold::types::finding::Rule;
 
@@ -111,6 +113,11 @@ pub struct Run {
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
 
+    /// Lock in the processes that parse files (Landlock and seccomp): `auto` as far as the kernel can, and says what is
+    /// missing; `require` refuses to work without
+    #[arg(long, value_enum, default_value_t = Sandbox::Auto)]
+    pub sandbox: Sandbox,
+
     #[command(flatten)]
     pub limits: LimitArgs,
 
@@ -128,6 +135,18 @@ pub struct LimitArgs {
     /// Most seconds of a clip
     #[arg(long, value_name = "SECS", default_value_t = 172_800.0)]
     pub max_duration: f64,
+
+    /// Most frames of a clip
+    #[arg(long, value_name = "N", default_value_t = 4_000_000)]
+    pub max_frames: u64,
+
+    /// Most streams of a container
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub max_streams: u32,
+
+    /// Most seconds that the work on a file may take [default: no limit]
+    #[arg(long, value_name = "SECS")]
+    pub max_time: Option<f64>,
 
     /// Memory of a worker process, MiB
     #[arg(long, value_name = "MIB", default_value_t = 6144, value_parser = clap::value_parser!(u64).range(256..))]
@@ -148,6 +167,32 @@ pub struct EngineArgs {
     /// Folder with the network weights [default: beside the program, see doctor]
     #[arg(long, value_name = "DIR", env = "WITHHOLD_MODELS")]
     pub models: Option<PathBuf>,
+}
+
+/// Runs over many files.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Archives")]
+pub struct Archive {
+    /// Go on where an earlier run ended: files whose output is what that run verified are left as they are, all others
+    /// are worked on. The journal of what was verified lies in the work folder
+    #[arg(long)]
+    pub resume: bool,
+
+    /// Work on the Ith of N shares of the files, for N runs on one archive; a file's share depends on its path alone
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+
+    /// Only files that were changed since a date (2026-01-31), a time (2026-01-31T18:00:00Z) or for a while (7days)
+    #[arg(long, value_name = "WHEN", value_parser = parse_since)]
+    pub since: Option<SystemTime>,
+
+    /// Only files of this name (`*.mp4`) or path below the input folder (`2026/**`); may be given many times
+    #[arg(long, value_name = "PATTERN")]
+    pub include: Vec<String>,
+
+    /// No files of this name or path, as for --include
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude: Vec<String>,
 }
 
 /// What is looked for.
@@ -248,6 +293,9 @@ pub struct Redact {
     /// who, where and when
     #[arg(long, value_enum, default_value_t = Names::Stem)]
     pub names: Names,
+
+    #[command(flatten)]
+    pub archive: Archive,
 
     #[command(flatten)]
     pub out: Output,
@@ -402,6 +450,13 @@ pub enum FailOn {
     Error,
     /// Weak signs as well: what may be a face or a text
     Warning,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sandbox {
+    Require,
+    Auto,
+    Off,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

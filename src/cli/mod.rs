@@ -5,20 +5,24 @@ mod commands;
 mod exit;
 mod formats;
 mod settings;
+mod table;
 mod ui;
 
 use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use clap::Parser;
+use withhold::pipeline::sandbox_probe::PROBE_ARG;
 use withhold::pipeline::supervise::WORKER_ARG;
 
 /// Parses the command line and runs the command.
 pub fn main() -> ExitCode {
     // Workers are started by this program alone and speak a protocol of their own, so they are no part of the help.
     let mut words = std::env::args_os().skip(1);
-    if words.next().as_deref() == Some(OsStr::new(WORKER_ARG)) {
-        return commands::worker::run(words.next());
+    match words.next().as_deref() {
+        Some(word) if word == OsStr::new(WORKER_ARG) => return commands::worker::run(words.next()),
+        Some(word) if word == OsStr::new(PROBE_ARG) => return commands::worker::run_probe(words.next(), words.next()),
+        _ => {}
     }
     let args = args::Args::parse();
     let outcome = match args.command {

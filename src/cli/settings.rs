@@ -7,6 +7,7 @@ use withhold::detect::face::ensemble::Sensitivity;
 use withhold::media::encode::VideoCodec;
 use withhold::pipeline::batch::absolute;
 use withhold::pipeline::gate::{self, Gate};
+use withhold::pipeline::sandbox::SandboxMode;
 use withhold::pipeline::settings::{AudioChoice, Encoding, FaceDetectorName, Settings, Targets, VerifyLevel};
 use withhold::plan::policy::OnLost;
 use withhold::types::finding::Rule;
@@ -14,7 +15,7 @@ use withhold::types::limits::Limits;
 use withhold::types::plan::MaskStyle;
 use withhold::{Error, ErrorKind, Result, Stage};
 
-use super::args;
+use super::args::{self, LimitArgs};
 
 fn usage(message: impl Into<String>) -> Error {
     Error::new(Stage::Setup, ErrorKind::Usage, message)
@@ -48,16 +49,24 @@ pub fn work_dir(out: &args::Output) -> Result<PathBuf> {
 }
 
 fn limits(out: &args::Run) -> Result<Limits> {
-    for (flag, secs) in [("--stall-timeout", out.limits.stall_timeout), ("--max-duration", out.limits.max_duration)] {
+    let LimitArgs { stall_timeout, max_duration, max_time, .. } = out.limits;
+    for (flag, secs) in [
+        ("--stall-timeout", stall_timeout),
+        ("--max-duration", max_duration),
+        ("--max-time", max_time.unwrap_or(stall_timeout)),
+    ] {
         if !(secs > 0.0 && secs <= 1e9) {
             return Err(usage(format!("{flag} takes a number of seconds above 0")));
         }
     }
     Ok(Limits {
         pixels: out.limits.max_pixels,
-        duration_secs: out.limits.max_duration,
+        duration_secs: max_duration,
         memory_bytes: out.limits.memory_limit.saturating_mul(1 << 20),
-        stall_secs: out.limits.stall_timeout,
+        stall_secs: stall_timeout,
+        frames: out.limits.max_frames,
+        streams: out.limits.max_streams,
+        time_secs: max_time,
         ..Limits::default()
     })
 }
@@ -217,6 +226,11 @@ fn of_rendering_run(out: &args::Run, encode: Option<&args::Encoding>, allow_dama
         },
         allow_damaged,
         limits: limits(out)?,
+        sandbox: match out.sandbox {
+            args::Sandbox::Require => SandboxMode::Require,
+            args::Sandbox::Auto => SandboxMode::Auto,
+            args::Sandbox::Off => SandboxMode::Off,
+        },
         inference_threads: 1,
         runtime: out.engine.runtime.clone(),
         models: out.engine.models.clone(),

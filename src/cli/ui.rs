@@ -167,6 +167,9 @@ fn report_lines(input: &Path, report: &RunReport, quiet: bool, verbose: bool) ->
         Status::Done => {
             let output = report.output.as_deref().unwrap_or("");
             let mut line = format!("{name} -> {output}: {}", counts(report));
+            if report.resumed {
+                line.push_str(" by an earlier run, unchanged");
+            }
             if let Some(verify) = &report.verify {
                 line.push_str(&format!(
                     ", verified on {} frame{} (other networks see {} in {} of them, {} in {} of the source)",
@@ -271,12 +274,16 @@ fn finding_lines(findings: &[Finding], verbose: bool) -> Vec<String> {
 }
 
 /// The last lines of a batch.
-pub fn summary(reports: &[RunReport], out_dir: &Path, work_dir: &Path, quiet: bool) {
+pub fn summary(reports: &[RunReport], out_dir: &Path, work_dir: &Path, table: &Path, quiet: bool) {
     let count = |status| reports.iter().filter(|r| r.status == status).count();
     if quiet {
         return;
     }
     let mut parts = vec![format!("{} done", count(Status::Done))];
+    let resumed = reports.iter().filter(|r| r.resumed).count();
+    if resumed > 0 {
+        parts.push(format!("{resumed} of them by an earlier run"));
+    }
     for (status, word) in
         [(Status::Withheld, "withheld"), (Status::Skipped, "left out"), (Status::Interrupted, "interrupted")]
     {
@@ -284,7 +291,18 @@ pub fn summary(reports: &[RunReport], out_dir: &Path, work_dir: &Path, quiet: bo
             parts.push(format!("{} {word}", count(status)));
         }
     }
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for error in reports.iter().filter_map(|r| r.error.as_ref()) {
+        *kinds.entry(format!("{:?}", error.kind).to_lowercase()).or_default() += 1;
+    }
+    if !kinds.is_empty() {
+        let listed: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        parts.push(format!("because of errors of these kinds: {}", listed.join(", ")));
+    }
     eprintln!("{}: results in {}", parts.join(", "), out_dir.display());
+    if reports.len() > 1 {
+        eprintln!("a table of all files: {}", table.display());
+    }
     if reports.iter().any(|r| r.sheet.is_some()) {
         eprintln!("look at the contact sheets before you publish: {}", work_dir.join("sheets").display());
     }

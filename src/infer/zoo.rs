@@ -2,8 +2,11 @@
 //!
 //! Sources, licences and derivations are told in `models/README.md`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -153,6 +156,21 @@ impl Zoo {
         &self.folder
     }
 
+    /// Opens the files of these networks once and for all: what [`Self::bytes`] reads later needs no path any more.
+    /// For a process that is about to lose the right to open files.
+    ///
+    /// # Errors
+    /// `Model` when one cannot be opened.
+    pub fn hold_open(&self, models: &[Model]) -> Result<()> {
+        let mut held = HELD.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        for model in models {
+            let path = self.folder.join(model.info().file);
+            let file = File::open(&path).map_err(|e| unreadable(&path, model.info(), e))?;
+            held.insert(path, file);
+        }
+        Ok(())
+    }
+
     /// A session of its own on a network's weights.
     pub fn network(&self, model: Model) -> Result<Box<dyn Network>> {
         let bytes = self.bytes(model)?;
@@ -181,20 +199,35 @@ pub fn check(library: Option<&Path>, folder: Option<&Path>, models: &[Model]) ->
     models.iter().try_for_each(|model| read_checked(&folder, model.info()).map(drop))
 }
 
+/// Files of weights that stay open for the life of the process, see [`Zoo::hold_open`].
+static HELD: Mutex<BTreeMap<PathBuf, File>> = Mutex::new(BTreeMap::new());
+
+fn unreadable(path: &Path, info: &ModelInfo, e: io::Error) -> Error {
+    let message = format!("the weights of {} cannot be read; restore the file", info.name);
+    Error::new(Stage::Infer, ErrorKind::Model, message).because(e).at(path)
+}
+
 /// Reads a file of weights and compares its hash.
 fn read_checked(folder: &Path, info: &ModelInfo) -> Result<Vec<u8>> {
     let path = folder.join(info.file);
-    let failed = |message: String| Error::new(Stage::Infer, ErrorKind::Model, message).at(&path);
-    let bytes = std::fs::read(&path)
-        .map_err(|e| failed(format!("the weights of {} cannot be read; restore the file", info.name)).because(e))?;
+    let bytes = read(&path).map_err(|e| unreadable(&path, info, e))?;
     let found = sha256_hex(&bytes);
     if found != info.sha256 {
         let expected = info.sha256;
-        return Err(failed(format!(
-            "the weights of {} have sha256 {found} instead of {expected}; restore the file",
-            info.name
-        )));
+        let message =
+            format!("the weights of {} have sha256 {found} instead of {expected}; restore the file", info.name);
+        return Err(Error::new(Stage::Infer, ErrorKind::Model, message).at(&path));
     }
+    Ok(bytes)
+}
+
+/// The whole file, through the descriptor that is held open if there is one.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let held = HELD.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Some(file) = held.get(path) else { return std::fs::read(path) };
+    let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
 }
 

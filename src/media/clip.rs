@@ -186,7 +186,7 @@ impl ClipSource {
 
     fn check_limits(&self, pts: i64) -> Result<()> {
         let message = if self.next_index >= self.limits.frames {
-            format!("has more than {} frames: cut it into parts", self.limits.frames)
+            format!("has more than {} frames: --max-frames allows more", self.limits.frames)
         } else if self.info.time_base.secs(pts.saturating_sub(self.first_pts)) > self.limits.duration_secs {
             format!("is longer than {} s: --max-duration allows more", self.limits.duration_secs)
         } else {

@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
+use super::select::Selection;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::sniff::{Sniffed, sniff};
 
@@ -20,12 +21,23 @@ pub enum Naming {
 }
 
 /// What each result is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Product {
     /// A redacted photo or clip.
+    #[default]
     Media,
     /// A plan: `<name>.plan.json`.
     Plan,
+}
+
+/// How a batch is put together.
+#[derive(Clone, Debug, Default)]
+pub struct Gathering {
+    pub naming: Naming,
+    pub product: Product,
+    /// Outputs that are there already are no reason to fail: they are replaced, or looked at when their turn comes.
+    pub accept_existing: bool,
+    pub selection: Selection,
 }
 
 /// One file of the batch.
@@ -68,15 +80,10 @@ struct Found {
 /// Walks the inputs (files, and folders recursively, in name order) and names the outputs.
 ///
 /// # Errors
-/// `Usage` when nothing can start: an output folder inside an input, two sources with one output, no media at all.
-/// Trouble with a single file is an [`Entry::Failed`].
-pub fn collect(
-    inputs: &[PathBuf],
-    out_dir: &Path,
-    naming: Naming,
-    product: Product,
-    overwrite: bool,
-) -> Result<Vec<Entry>> {
+/// `Usage` when nothing can start: an output folder inside an input, two sources with one output, no media at all though
+/// nothing was left out. Trouble with a single file is an [`Entry::Failed`].
+pub fn collect(inputs: &[PathBuf], out_dir: &Path, gathering: &Gathering) -> Result<Vec<Entry>> {
+    let Gathering { naming, product, accept_existing, selection } = gathering;
     let out_full = absolute(out_dir)?;
     check_output_folder(out_dir, &out_full)?;
     let mut entries = Vec::new();
@@ -84,9 +91,14 @@ pub fn collect(
     for input in inputs {
         walk(input, &out_full, &mut found, &mut entries)?;
     }
+    found.retain(|file| selection.picks(&file.input, &file.relative));
+    entries.retain(|entry| selection.picks(entry.input(), entry.input()));
+    // Numbers and clashes of names are those of the whole archive, whatever share of it this run takes.
+    let mut mine: Vec<bool> = entries.iter().map(|entry| selection.takes(entry.input())).collect();
     let width = found.len().to_string().len().max(4);
     let mut serial = 0;
     for file in found {
+        mine.push(selection.takes(&file.relative));
         entries.push(match classify(&file) {
             Ok(Some(sniffed)) => {
                 serial += 1;
@@ -94,7 +106,7 @@ pub fn collect(
                     Naming::Stem => None,
                     Naming::Serial => Some(format!("{serial:0width$}").into()),
                 };
-                let output = output_name(&file.relative, &sniffed, product, stem);
+                let output = output_name(&file.relative, &sniffed, *product, stem);
                 Entry::Work(Item { input: file.input, output, is_clip: sniffed.is_clip() })
             }
             Ok(None) => Entry::Skipped { input: file.input, reason: "neither a photo nor a clip".into() },
@@ -102,11 +114,13 @@ pub fn collect(
         });
     }
     refuse_collisions(&entries)?;
-    if !entries.iter().any(|e| matches!(e, Entry::Work(_) | Entry::Failed { .. })) {
+    if !selection.is_partial() && !entries.iter().any(|e| matches!(e, Entry::Work(_) | Entry::Failed { .. })) {
         let first = inputs.first().map_or(Path::new("."), PathBuf::as_path);
         return Err(usage(first, "no photo or clip in here; name files or a folder that holds some"));
     }
-    Ok(refuse_existing(entries, &out_full, overwrite))
+    let mut mine = mine.into_iter();
+    entries.retain(|_| mine.next() == Some(true));
+    Ok(refuse_existing(entries, &out_full, *accept_existing))
 }
 
 /// The files to check: as [`collect`] walks them, but there are no outputs that could collide or be in the way. Files
@@ -349,15 +363,15 @@ fn refuse_collisions(entries: &[Entry]) -> Result<()> {
     Ok(())
 }
 
-/// Fails entries whose output would replace a source of the batch or, unasked, anything else.
-fn refuse_existing(entries: Vec<Entry>, out_full: &Path, overwrite: bool) -> Vec<Entry> {
+/// Fails entries whose output would replace a source of the batch or, unless existing ones are accepted, anything else.
+fn refuse_existing(entries: Vec<Entry>, out_full: &Path, accept_existing: bool) -> Vec<Entry> {
     let sources: HashSet<PathBuf> = entries.iter().filter_map(|e| e.input().canonicalize().ok()).collect();
     let checked = |entry| {
         let Entry::Work(item) = entry else { return entry };
         let target = out_full.join(&item.output);
         let error = if sources.contains(&target) {
             usage(&target, "the output would replace a source; choose another output folder with -o")
-        } else if !overwrite && fs::symlink_metadata(&target).is_ok() {
+        } else if !accept_existing && fs::symlink_metadata(&target).is_ok() {
             super::commit::exists(&target)
         } else {
             return Entry::Work(item);

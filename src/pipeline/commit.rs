@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
@@ -10,8 +10,11 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use crate::error::{Error, ErrorKind, Result, Stage};
 
 /// Name of the lock file in a staging folder; held while the run lives, so that leftovers of a killed run are told from
-/// folders in use.
+/// folders in use. It is the first file in the folder and the last one out.
 const LOCK: &str = "lock";
+
+/// Names of files that are being written: locked, so that those of a killed run are told from those in use.
+const PART: (&str, &str) = (".withhold-", ".part");
 
 fn io_error(path: &Path, what: &str, e: io::Error) -> Error {
     let hint = match e.kind() {
@@ -44,20 +47,22 @@ impl Staging {
     pub fn create(work_dir: &Path) -> Result<Self> {
         let parent = work_dir.join("staging");
         private_dir(&parent)?;
-        let dir = tempfile::Builder::new()
-            .prefix("job-")
-            .tempdir_in(&parent)
-            .map_err(|e| io_error(&parent, "cannot create a staging folder", e))?;
-        let lock_path = dir.path().join(LOCK);
-        let lock = OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .open(&lock_path)
-            .map_err(|e| io_error(&lock_path, "cannot create the lock", e))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|e| io_error(&lock_path, "cannot lock the staging folder", e.into()))?;
-        Ok(Self { dir, _lock: lock })
+        loop {
+            let dir = tempfile::Builder::new()
+                .prefix("job-")
+                .tempdir_in(&parent)
+                .map_err(|e| io_error(&parent, "cannot create a staging folder", e))?;
+            let lock_path = dir.path().join(LOCK);
+            let lock = match OpenOptions::new().create_new(true).write(true).mode(0o600).open(&lock_path) {
+                Ok(lock) => lock,
+                // Another run, which looked for leftovers just now, took the folder for one.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(io_error(&lock_path, "cannot create the lock", e)),
+            };
+            if lock_unless_gone(&lock).map_err(|e| io_error(&lock_path, "cannot lock the staging folder", e))? {
+                return Ok(Self { dir, _lock: lock });
+            }
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -65,14 +70,57 @@ impl Staging {
     }
 }
 
-/// Removes staging folders that a killed run left behind; those of living runs are locked and stay.
+/// Locks a file that was just made; false if another run, which took it for a leftover, removed it before.
+fn lock_unless_gone(file: &File) -> io::Result<bool> {
+    flock(file, FlockOperation::LockExclusive)?;
+    Ok(file.metadata()?.nlink() > 0)
+}
+
+/// Removes staging folders that a killed run left behind; those of living runs are locked and stay. Nothing of value is
+/// in there; a failure to remove something is tried again by the next run.
 pub fn sweep(work_dir: &Path) {
     let Ok(entries) = fs::read_dir(work_dir.join("staging")) else { return };
-    for entry in entries.flatten() {
-        let Ok(lock) = File::open(entry.path().join(LOCK)) else { continue };
+    for folder in entries.flatten().map(|e| e.path()) {
+        let lock_path = folder.join(LOCK);
+        // Without a lock it is empty, and perhaps in the making, or was being removed when its run was killed.
+        if !lock_path.exists() && (fs::remove_dir(&folder).is_ok() || !lock_path.exists()) {
+            let _ = fs::remove_dir_all(&folder);
+            continue;
+        }
+        let Ok(lock) = OpenOptions::new().write(true).open(&lock_path) else { continue };
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            // Nothing of value is in there; a failure to remove it is tried again by the next run.
-            let _ = fs::remove_dir_all(entry.path());
+            remove_all_but_lock(&folder);
+            let _ = fs::remove_dir_all(&folder);
+        }
+    }
+}
+
+fn remove_all_but_lock(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(|e| e.file_name() != LOCK) {
+        let path = entry.path();
+        let _ =
+            if entry.file_type().is_ok_and(|t| t.is_dir()) { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    }
+}
+
+/// Removes files that a killed run left half-written in a folder; those of living runs are locked and stay.
+pub fn sweep_parts(folder: &Path) {
+    let is_part = |name: &std::ffi::OsStr| name.to_str().is_some_and(|n| n.starts_with(PART.0) && n.ends_with(PART.1));
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(|e| is_part(&e.file_name())) {
+        let Ok(part) = OpenOptions::new().write(true).open(entry.path()) else { continue };
+        if flock(&part, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// A file to be written and then renamed within the folder.
+fn part_in(folder: &Path) -> Result<tempfile::NamedTempFile> {
+    let failed = |e| io_error(folder, "cannot create a temporary file", e);
+    loop {
+        let part = tempfile::Builder::new().prefix(PART.0).suffix(PART.1).tempfile_in(folder).map_err(failed)?;
+        if lock_unless_gone(part.as_file()).map_err(failed)? {
+            return Ok(part);
         }
     }
 }
@@ -105,19 +153,14 @@ pub fn exists(target: &Path) -> Error {
 
 /// The work folder lies on another file system: copy beside the target first, so that the rename is still atomic.
 fn publish_across(staged: &Path, target: &Path, folder: &Path, overwrite: bool) -> Result<()> {
-    let mut copy = tempfile::Builder::new()
-        .prefix(".withhold-")
-        .suffix(".part")
-        .tempfile_in(folder)
-        .map_err(|e| io_error(folder, "cannot create a temporary file", e))?;
+    let mut copy = part_in(folder)?;
     let mut source = File::open(staged).map_err(|e| io_error(staged, "cannot read the staged file", e))?;
     io::copy(&mut source, &mut copy).map_err(|e| io_error(target, "cannot write the output", e))?;
     // Temporary files are private; the output gets the mode that a plain new file has.
     let mode = source.metadata().map_err(|e| io_error(staged, "cannot read the staged file", e))?.permissions();
     copy.as_file().set_permissions(mode).map_err(|e| io_error(target, "cannot write the output", e))?;
     copy.as_file().sync_all().map_err(|e| io_error(target, "cannot write the output", e))?;
-    let path = copy.into_temp_path();
-    rename(&path, target, overwrite).map_err(|e| match e.kind() {
+    rename(copy.path(), target, overwrite).map_err(|e| match e.kind() {
         io::ErrorKind::AlreadyExists => exists(target),
         _ => io_error(target, "cannot rename the finished file", e),
     })
@@ -137,7 +180,8 @@ fn rename(from: &Path, to: &Path, overwrite: bool) -> io::Result<()> {
     }
 }
 
-fn sync(path: &Path) -> Result<()> {
+/// Hands a file or folder to the disk.
+pub fn sync(path: &Path) -> Result<()> {
     File::open(path).and_then(|f| f.sync_all()).map_err(|e| io_error(path, "cannot flush to disk", e))
 }
 
@@ -145,10 +189,7 @@ fn sync(path: &Path) -> Result<()> {
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     private_dir(folder)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".withhold-")
-        .tempfile_in(folder)
-        .map_err(|e| io_error(folder, "cannot create a temporary file", e))?;
+    let mut file = part_in(folder)?;
     io::Write::write_all(&mut file, bytes).map_err(|e| io_error(path, "cannot write the file", e))?;
     file.as_file().sync_all().map_err(|e| io_error(path, "cannot write the file", e))?;
     file.persist(path).map_err(|e| io_error(path, "cannot rename the file", e.error))?;
@@ -185,11 +226,44 @@ mod tests {
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join(LOCK), "").unwrap();
         fs::write(dead.join("clip.mp4"), "half").unwrap();
+        let (empty, half_removed) = (work.path().join("staging/job-empty"), work.path().join("staging/job-half"));
+        fs::create_dir(&empty).unwrap();
+        fs::create_dir_all(half_removed.join("folder")).unwrap();
         sweep(work.path());
-        assert!(!dead.exists());
+        assert!(!dead.exists() && !empty.exists() && !half_removed.exists());
         assert!(live.path(LOCK).exists());
         let path = live.path("");
         drop(live);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn half_written_files_go_and_those_in_use_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let live = part_in(folder.path()).unwrap();
+        let (dead, other) = (folder.path().join(".withhold-dead.part"), folder.path().join("withhold.part"));
+        fs::write(&dead, "half").unwrap();
+        fs::write(&other, "not ours").unwrap();
+        sweep_parts(folder.path());
+        assert!(!dead.exists() && other.exists() && live.path().exists());
+    }
+
+    #[test]
+    fn runs_that_sweep_and_create_at_once_do_not_clash() {
+        let work = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| (0..200).for_each(|_| sweep(work.path())));
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let staging = Staging::create(work.path()).unwrap();
+                        fs::write(staging.path("clip.mp4"), "half").unwrap();
+                        assert!(staging.path(LOCK).exists());
+                    }
+                });
+            }
+        });
+        sweep(work.path());
+        assert_eq!(fs::read_dir(work.path().join("staging")).unwrap().count(), 0);
     }
 }

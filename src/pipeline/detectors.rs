@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::settings::{FaceDetectorName, Settings};
+use super::worker::Step;
 use crate::detect::code::{CodeDetector, drop_paragraphs};
 use crate::detect::face::blazeface::BlazeFace;
 use crate::detect::face::centerface::CenterFace;
@@ -145,12 +146,25 @@ fn text_detector(settings: &Settings, zoo: &Zoo) -> Result<Option<Box<dyn Detect
     Ok(Some(Box::new(TextDetector::new(small, tiny, TextSettings::default()))))
 }
 
+/// Loads the runtime and opens the weights that these steps of a worker need: nothing has to be opened later.
+pub fn load(settings: &Settings, steps: &[Step]) -> Result<()> {
+    let is_redaction = |step: &Step| matches!(step, Step::Analyze { .. });
+    let mut models = Vec::new();
+    if steps.iter().any(is_redaction) {
+        models.extend(models_of(settings));
+    }
+    if !steps.iter().all(is_redaction) {
+        models.extend(models_of_verification(settings));
+    }
+    zoo(settings)?.hold_open(&models)
+}
+
 /// An error unless runtime and weights are there that redaction and verification need. Loads nothing.
 pub fn check(settings: &Settings) -> Result<()> {
     let mut models = models_of(settings);
-    if settings.targets.faces {
-        models.push(Model::BlazeFace);
-    }
+    models.extend(models_of_verification(settings));
+    models.sort();
+    models.dedup();
     zoo::check(settings.runtime.as_deref(), settings.models.as_deref(), &models)
 }
 
@@ -172,4 +186,10 @@ fn models_of(settings: &Settings) -> Vec<Model> {
         models.extend([Model::TextSmall, Model::TextTiny]);
     }
     models
+}
+
+fn models_of_verification(settings: &Settings) -> Vec<Model> {
+    let faces = settings.targets.faces.then_some(Model::BlazeFace);
+    let text = settings.targets.text.then_some([Model::TextSmall, Model::TextTiny]);
+    faces.into_iter().chain(text.into_iter().flatten()).collect()
 }

@@ -1,20 +1,24 @@
 //! The supervisor's side: one file from source to published output, and many files side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
+use std::time::Instant;
 
 use super::batch::{Entry, Item, open_source};
 use super::check::CheckOrders;
-use super::commit::{Staging, private_dir, publish, sweep, write_private};
+use super::commit::{Staging, exists, private_dir, publish, sweep, sweep_parts, write_private};
 use super::gate::Gate;
+use super::journal::Journal;
+use super::sandbox::SandboxMode;
+use super::select::Shard;
 use super::settings::{AudioChoice, Settings, Targets};
 use super::source::hash;
-use super::supervise;
+use super::supervise::{self, Watch};
 use super::worker::{Job, Outcome, Step, VerifyOrders};
-use super::{detectors, plans};
+use super::{detectors, plans, sandbox_probe};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::plan::Edits;
 use crate::types::finding::{Finding, Rule, Severity};
@@ -46,6 +50,10 @@ pub struct Batch<'a> {
     /// Plans, contact sheets and staging folders; never inside the output folder.
     pub work_dir: PathBuf,
     pub overwrite: bool,
+    /// Of what was verified; `redact` alone has one.
+    pub journal: Option<Journal>,
+    /// The share of the work that the entries are.
+    pub shard: Option<Shard>,
     /// Put input paths into reports.
     pub show_paths: bool,
     pub settings: Settings,
@@ -68,8 +76,11 @@ pub trait BatchObserver: Sync {
 /// Only what keeps the whole batch from starting: runtime or weights are missing, the work folder can't be made.
 pub fn run(batch: &Batch, observer: &dyn BatchObserver) -> Result<Vec<RunReport>> {
     detectors::check(&batch.settings)?;
+    if batch.settings.sandbox == SandboxMode::Require {
+        sandbox_probe::probe(SandboxMode::Require)?;
+    }
     private_dir(&batch.work_dir)?;
-    sweep(&batch.work_dir);
+    batch.sweep();
     let slots = Slots { free: Mutex::new(batch.jobs.max(1)), changed: Condvar::new() };
     let queue = Mutex::new(0..batch.entries.len());
     let done = InOrder { state: Mutex::new((0, BTreeMap::new())), batch, observer };
@@ -155,6 +166,16 @@ impl Batch<'_> {
         }
     }
 
+    /// Removes what killed runs left in the folders that this one writes to.
+    fn sweep(&self) {
+        sweep(&self.work_dir);
+        let works = self.entries.iter().filter_map(|e| if let Entry::Work(item) = e { Some(item) } else { None });
+        let folders: BTreeSet<&Path> = works.filter_map(|item| item.output.parent()).collect();
+        for root in [self.out_dir.clone(), self.work_dir.join("plans"), self.work_dir.join("sheets")] {
+            folders.iter().for_each(|folder| sweep_parts(&root.join(folder)));
+        }
+    }
+
     fn report_entry(&self, index: usize, observer: &dyn BatchObserver) -> RunReport {
         let mut report = RunReport {
             kind: if matches!(self.task, Task::Check { .. }) { CHECK_KIND } else { REPORT_KIND }.into(),
@@ -163,6 +184,7 @@ impl Batch<'_> {
             item: index,
             input: self.show_paths.then(|| self.entries[index].input().display().to_string()),
             output: None,
+            resumed: false,
             frames: 0,
             regions: BTreeMap::new(),
             rounds: 0,
@@ -192,6 +214,7 @@ impl Batch<'_> {
                         if error.kind() == ErrorKind::Cancelled {
                             report.status = Status::Interrupted;
                         }
+                        (report.output, report.sheet) = (None, None);
                         report.error = Some(ErrorReport::of(&error, &item.input));
                     }
                 }
@@ -201,15 +224,31 @@ impl Batch<'_> {
     }
 
     fn work(&self, index: usize, item: &Item, observer: &dyn Observer, report: &mut RunReport) -> Result<()> {
+        let source = open_source(&item.input)?;
+        let target = self.out_dir.join(&item.output);
+        let mut key = None;
+        if let Some(journal) = &self.journal {
+            let wanted = journal.key(&source, &item.output).map_err(|e| e.at(&item.input))?;
+            if let Some(done) = journal.done(&wanted, &target)? {
+                *report = RunReport { item: index, input: report.input.take(), resumed: true, ..done };
+                return Ok(());
+            }
+            key = Some(wanted);
+        }
+        if key.is_some() && !self.overwrite && target.symlink_metadata().is_ok() {
+            return Err(exists(&target).because("it is not what an earlier run verified of this source and settings"));
+        }
         let mut file = FileRun {
             batch: self,
             targets: self.settings.targets,
             item,
-            source: open_source(&item.input)?,
+            source,
+            key,
+            began: Instant::now(),
             staging: Staging::create(&self.work_dir)?,
             observer,
+            unsandboxed: None,
         };
-        let target = self.out_dir.join(&item.output);
         let plan_path = file.staging.path("plan.json");
         match &self.task {
             Task::Analyze => {
@@ -218,6 +257,7 @@ impl Batch<'_> {
                 let plan = plans::read(&plan_path)?;
                 report.regions = count_regions(&plan.regions);
                 report.findings = plans::findings(&plan)?;
+                report.output = Some(item.output.display().to_string());
                 publish(&plan_path, &target, self.overwrite)?;
             }
             Task::Check { orders, gate } => {
@@ -228,16 +268,16 @@ impl Batch<'_> {
                 report.findings = gate.all_judged(outcome.findings, &sha256);
                 return outcome.error.map_or(Ok(()), |e| Err(e.into()));
             }
-            Task::Redact => file.redact(false, &plan_path, &target, report)?,
+            Task::Redact => return file.redact(false, &plan_path, &target, report),
             Task::Apply { plans: given, edits } => {
                 let mut plan = plans::read(&given[index])?;
                 file.targets = Targets::of_plan(&plan.header.settings);
                 plans::edit(&mut plan, edits).map_err(|e| e.at(&given[index]))?;
                 plans::write(&plan, &plan_path)?;
-                file.redact(true, &plan_path, &target, report)?;
+                return file.redact(true, &plan_path, &target, report);
             }
         }
-        report.output = Some(item.output.display().to_string());
+        file.note_unsandboxed(report);
         Ok(())
     }
 }
@@ -266,21 +306,29 @@ struct FileRun<'a> {
     targets: Targets,
     item: &'a Item,
     source: File,
+    /// Under which the journal notes the output.
+    key: Option<String>,
+    began: Instant,
     staging: Staging,
     observer: &'a dyn Observer,
+    /// What of the sandbox a worker did not get.
+    unsandboxed: Option<String>,
 }
 
 impl FileRun<'_> {
-    fn worker(&self, steps: Vec<Step>) -> Result<Outcome> {
+    fn worker(&mut self, steps: Vec<Step>) -> Result<Outcome> {
         let mut settings = self.batch.settings.clone();
         settings.targets = self.targets;
         settings.inference_threads = if self.item.is_clip { self.batch.jobs.max(1) } else { 1 };
         let job = Job { label: self.item.input.clone(), settings, steps };
-        supervise::run(&job, &self.source, &self.staging, self.batch.cancel, self.observer)
+        let watch = Watch { cancel: self.batch.cancel, observer: self.observer, began: self.began };
+        let outcome = supervise::run(&job, &self.source, &self.staging, &watch)?;
+        self.unsandboxed = outcome.unsandboxed.clone().or(self.unsandboxed.take());
+        Ok(outcome)
     }
 
     /// Renders and verifies until nothing more is found, then publishes. The plan is kept in the work folder either way.
-    fn redact(&self, has_plan: bool, plan: &Path, target: &Path, report: &mut RunReport) -> Result<()> {
+    fn redact(&mut self, has_plan: bool, plan: &Path, target: &Path, report: &mut RunReport) -> Result<()> {
         let result = self.rounds(has_plan, plan, report);
         let kept = self.private_path("plans", "plan.json");
         if plan.exists() {
@@ -293,13 +341,19 @@ impl FileRun<'_> {
             _ => e,
         })?;
         self.note_loosened(report);
+        self.note_unsandboxed(report);
         let sheet = self.staging.path("sheet.html");
         let bytes = fs::read(&sheet)
             .map_err(|e| Error::new(Stage::Verify, ErrorKind::Io, "the contact sheet can't be read").because(e))?;
         write_private(&self.private_path("sheets", "html"), &bytes)?;
-        publish(&self.staging.path("staged"), target, self.batch.overwrite)?;
+        let staged = self.staging.path("staged");
         report.sheet = Some(format!("sheets/{}.html", self.item.output.display()));
-        Ok(())
+        report.output = Some(self.item.output.display().to_string());
+        if let (Some(journal), Some(key)) = (&self.batch.journal, self.key.take()) {
+            // As it is told once the file has its name; the input's path is for each run to tell.
+            journal.note(key, &staged, &RunReport { status: Status::Done, input: None, ..report.clone() })?;
+        }
+        publish(&staged, target, self.batch.overwrite)
     }
 
     fn private_path(&self, folder: &str, extension: &str) -> PathBuf {
@@ -309,7 +363,7 @@ impl FileRun<'_> {
         self.batch.work_dir.join(folder).join(name)
     }
 
-    fn rounds(&self, has_plan: bool, plan_path: &Path, report: &mut RunReport) -> Result<()> {
+    fn rounds(&mut self, has_plan: bool, plan_path: &Path, report: &mut RunReport) -> Result<()> {
         let staged = self.staging.path("staged");
         let digest = self.staging.path("digest");
         let render = Step::Render { plan: plan_path.into(), staged: staged.clone(), digest: digest.clone() };
@@ -353,6 +407,13 @@ impl FileRun<'_> {
             MAX_EXTRA_ROUNDS + 1
         );
         Err(Error::new(Stage::Verify, ErrorKind::Unverified, message))
+    }
+
+    fn note_unsandboxed(&self, report: &mut RunReport) {
+        if let Some(why) = &self.unsandboxed {
+            let message = format!("the source was parsed without the whole sandbox: {why}");
+            report.findings.push(Finding::new(Rule::Loosened, Severity::Note, message));
+        }
     }
 
     /// Everything that was loosened on request shows in the report.

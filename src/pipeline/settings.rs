@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::sandbox::SandboxMode;
 use super::worker::any_path;
 use crate::detect::face::ensemble::Sensitivity;
 use crate::media::encode::VideoCodec;
@@ -86,6 +87,8 @@ pub struct Settings {
     pub verify: VerifyLevel,
     pub allow_damaged: bool,
     pub limits: Limits,
+    /// Whether workers are locked in.
+    pub sandbox: SandboxMode,
     /// Threads that run networks in one worker process.
     pub inference_threads: usize,
     /// Inference runtime and weights, where the user named them.

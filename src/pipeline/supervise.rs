@@ -23,17 +23,20 @@ const TICK: Duration = Duration::from_millis(100);
 /// Bytes of a worker's standard error that are kept for its message.
 const STDERR_TAIL: u64 = 2048;
 
+/// What a worker is watched for.
+pub struct Watch<'a> {
+    pub cancel: &'a AtomicBool,
+    pub observer: &'a dyn Observer,
+    /// When the work on the file began, all its workers.
+    pub began: Instant,
+}
+
 /// Starts a worker on the source and waits for its outcome.
 ///
 /// # Errors
-/// The worker's own error; `Worker` when it crashed, hung or broke the protocol; `Cancelled` when interrupted.
-pub fn run(
-    job: &Job,
-    source: &File,
-    staging: &Staging,
-    cancel: &AtomicBool,
-    observer: &dyn Observer,
-) -> Result<Outcome> {
+/// The worker's own error; `Worker` when it crashed, hung or broke the protocol; `Limit` when the file takes too long;
+/// `Cancelled` when interrupted.
+pub fn run(job: &Job, source: &File, staging: &Staging, watch: &Watch<'_>) -> Result<Outcome> {
     let orders = staging.path("job.json");
     let bytes = serde_json::to_vec(job)
         .map_err(|e| Error::new(Stage::Worker, ErrorKind::Internal, "the job can't be written").because(e))?;
@@ -41,7 +44,7 @@ pub fn run(
     let stderr_path = staging.path("stderr.log");
     let mut child = spawn(&orders, source, &stderr_path)?;
     let events = listen(&mut child);
-    let ended = follow(&events, &mut child, job, cancel, observer);
+    let ended = follow(&events, &mut child, job, watch);
     // Whatever happened, no worker outlives this function.
     let _ = child.kill();
     let status = child.wait().map_err(|e| failure("the worker process can't be waited for").because(e))?;
@@ -96,19 +99,19 @@ fn listen(child: &mut Child) -> Receiver<Event> {
 }
 
 /// Follows the events to the last one; `None` when the worker ended without one.
-fn follow(
-    events: &Receiver<Event>,
-    child: &mut Child,
-    job: &Job,
-    cancel: &AtomicBool,
-    observer: &dyn Observer,
-) -> Result<Option<Event>> {
-    let stall = Duration::from_secs_f64(job.settings.limits.stall_secs);
+fn follow(events: &Receiver<Event>, child: &mut Child, job: &Job, watch: &Watch<'_>) -> Result<Option<Event>> {
+    let limits = &job.settings.limits;
+    let stall = Duration::from_secs_f64(limits.stall_secs);
+    let Watch { cancel, observer, began } = watch;
     let mut moved = Instant::now();
     let interrupted = || Error::new(Stage::Worker, ErrorKind::Cancelled, "interrupted").at(&job.label);
     loop {
         if cancel.load(Ordering::SeqCst) {
             return Err(interrupted());
+        }
+        if let Some(most) = limits.time_secs.filter(|most| began.elapsed().as_secs_f64() > *most) {
+            let message = format!("took longer than {most} s: --max-time allows more");
+            return Err(Error::new(Stage::Worker, ErrorKind::Limit, message).at(&job.label));
         }
         match events.recv_timeout(TICK) {
             Ok(Event::Progress { phase, step, total }) => {

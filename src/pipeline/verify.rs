@@ -328,7 +328,7 @@ impl<'a> Check<'a> {
             additions: additions.collect(),
             findings: self.findings.list,
             verify: Some(self.report),
-            error: None,
+            ..Outcome::default()
         };
         self.moments.sort_by_key(|m| m.frame);
         Ok((outcome, self.moments))

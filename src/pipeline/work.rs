@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 
+use super::settings::AudioChoice;
 use super::worker::{Event, Job, Outcome, Step};
-use super::{analyze, check, render, verify};
+use super::{analyze, check, detectors, render, sandbox, verify};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::report::ErrorReport;
@@ -27,8 +28,8 @@ pub fn main(orders: &Path) -> Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|e| broken("cannot watch the supervisor").because(e))?;
     let event = match prepare(orders) {
-        Ok((job, source)) => match run(&job, &source) {
-            Ok(outcome) => Event::Done(outcome),
+        Ok((job, source)) => match lock_in(&job, orders).and_then(|rest| Ok((run(&job, &source)?, rest))) {
+            Ok((outcome, unsandboxed)) => Event::Done(Outcome { unsandboxed, ..outcome }),
             Err(error) => {
                 // Nobody knows the staging folder's files: the input's name says more.
                 let staged = error.path().filter(|p| orders.parent().is_some_and(|staging| p.starts_with(staging)));
@@ -57,6 +58,18 @@ fn prepare(orders: &Path) -> Result<(Job, File)> {
     setrlimit(Resource::Data, memory).map_err(|e| broken("the memory limit can't be set").because(e))?;
     let source = std::io::stdin().as_fd().try_clone_to_owned().map_err(|e| broken("there is no source").because(e))?;
     Ok((job, File::from(source)))
+}
+
+/// Opens and loads what the job needs, then enters the sandbox; gives what of it is not enforced. Nothing that others
+/// made has been read by then.
+fn lock_in(job: &Job, orders: &Path) -> Result<Option<String>> {
+    detectors::load(&job.settings, &job.steps)?;
+    let staging = orders.parent().ok_or_else(|| broken("the orders lie in no folder"))?;
+    let sound = match &job.settings.encoding.audio {
+        AudioChoice::File(path) => vec![path.as_path()],
+        AudioChoice::None | AudioChoice::Keep => vec![],
+    };
+    Ok(sandbox::enter(job.settings.sandbox, staging, &sound)?.missing)
 }
 
 fn run(job: &Job, source: &File) -> Result<Outcome> {

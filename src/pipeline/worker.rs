@@ -80,6 +80,8 @@ pub struct Outcome {
     /// Why a check is incomplete; what was found until then stands all the same.
     #[serde(default)]
     pub error: Option<ErrorReport>,
+    /// What of the sandbox was not enforced.
+    pub unsandboxed: Option<String>,
 }
 
 /// A line from a worker.

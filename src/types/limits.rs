@@ -16,6 +16,8 @@ pub struct Limits {
     pub in_flight_bytes: usize,
     /// Seconds without progress after which a worker is ended.
     pub stall_secs: f64,
+    /// Seconds that the work on a file may take.
+    pub time_secs: Option<f64>,
 }
 
 impl Default for Limits {
@@ -28,6 +30,7 @@ impl Default for Limits {
             memory_bytes: 6 << 30,
             in_flight_bytes: 96 << 20,
             stall_secs: 120.0,
+            time_secs: None,
         }
     }
 }

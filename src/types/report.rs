@@ -87,6 +87,9 @@ pub struct RunReport {
     /// Output path relative to the output folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// The output is that of an earlier run, unchanged; nothing was done anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumed: bool,
     pub frames: u64,
     /// Redacted regions by class name.
     pub regions: BTreeMap<String, u64>,

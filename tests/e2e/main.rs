@@ -1,11 +1,13 @@
 //! The program as its users run it: real files in, real files out, judged by other tools.
 
+mod archive;
 mod audio;
 mod bad_input;
 mod check;
 mod codes;
 mod common;
 mod damage;
+mod faults;
 mod formats;
 mod interference;
 mod interrupt;
@@ -13,5 +15,6 @@ mod kept;
 mod plans;
 mod planted;
 mod reports;
+mod sandbox;
 mod setup;
 mod styles;

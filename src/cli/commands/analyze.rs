@@ -1,7 +1,7 @@
 //! `withhold analyze`: the plan alone.
 
 use withhold::Result;
-use withhold::pipeline::batch::{Naming, Product, collect};
+use withhold::pipeline::batch::{Gathering, Product, collect};
 use withhold::pipeline::run::Task;
 
 use crate::cli::args::Analyze;
@@ -10,6 +10,8 @@ use crate::cli::settings;
 
 pub fn run(args: &Analyze) -> Result<Exit> {
     let settings = settings::of_analysis(&args.out, &args.detection, &args.look, None)?;
-    let entries = collect(&args.inputs, &args.out.output, Naming::Stem, Product::Plan, args.out.overwrite)?;
-    super::run_batch(Task::Analyze, entries, &args.out, settings)
+    let accept_existing = args.out.overwrite;
+    let gathering = Gathering { product: Product::Plan, accept_existing, ..Gathering::default() };
+    let entries = collect(&args.inputs, &args.out.output, &gathering)?;
+    super::run_batch(Task::Analyze, entries, &args.out, settings, None)
 }

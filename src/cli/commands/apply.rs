@@ -18,5 +18,5 @@ pub fn run(args: &Apply) -> Result<Exit> {
         redacts: args.mask.clone(),
         regions: args.region.clone(),
     };
-    super::run_batch(Task::Apply { plans: args.plans.clone(), edits }, entries, &args.out, settings)
+    super::run_batch(Task::Apply { plans: args.plans.clone(), edits }, entries, &args.out, settings, None)
 }

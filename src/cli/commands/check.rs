@@ -28,6 +28,8 @@ pub fn run_check(args: &Check) -> Result<Exit> {
         out_dir: scratch.path().to_owned(),
         work_dir: scratch.path().to_owned(),
         overwrite: false,
+        journal: None,
+        shard: None,
         show_paths: args.run.show_paths,
         settings: settings::of_check(args, &gate)?,
         jobs: settings::jobs(&args.run)?,

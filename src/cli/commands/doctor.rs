@@ -3,6 +3,8 @@
 use serde::Serialize;
 use withhold::infer::engine::Engine;
 use withhold::infer::zoo::{find_models, list};
+use withhold::pipeline::sandbox::SandboxMode;
+use withhold::pipeline::sandbox_probe::{Probe, probe};
 use withhold::{Result, media};
 
 use crate::cli::args::Doctor;
@@ -42,6 +44,7 @@ fn checks(args: &Doctor) -> Vec<Check> {
     for (name, version) in media::versions() {
         checks.push(fact(&name, version));
     }
+    checks.push(sandbox());
     let encoders = media::encoders();
     let ok = encoders.iter().any(|(_, encoder)| encoder == NEEDED_ENCODER);
     let listed: Vec<String> = encoders.into_iter().map(|(codec, encoder)| format!("{codec} ({encoder})")).collect();
@@ -63,4 +66,18 @@ fn checks(args: &Doctor) -> Vec<Check> {
         Err(error) => checks.push(Check { name: "models".into(), ok: false, detail: error.to_string() }),
     }
     checks
+}
+
+/// A process enters it and tries to get out. Where the kernel has none the program works all the same.
+fn sandbox() -> Check {
+    let (ok, detail) = match probe(SandboxMode::Auto) {
+        Ok(Probe { missing: Some(missing), .. }) => (true, format!("not whole: {missing}")),
+        Ok(probe) if probe.holds() => {
+            let abi = probe.landlock_abi.map_or(String::new(), |abi| format!("Landlock ABI {abi}, "));
+            (true, format!("on ({abi}seccomp; {} ways out tried, all refused)", probe.refused.len()))
+        }
+        Ok(probe) => (false, format!("does not hold: {}", [probe.escapes, probe.hindered].concat().join(", "))),
+        Err(error) => (false, error.to_string()),
+    };
+    Check { name: "sandbox".into(), ok, detail }
 }

@@ -13,13 +13,14 @@ use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use withhold::pipeline::batch::Entry;
+use withhold::pipeline::journal::Journal;
 use withhold::pipeline::run::{Batch, Task, run};
 use withhold::pipeline::settings::Settings;
 use withhold::{Error, ErrorKind, Result, Stage};
 
 use super::args::Output;
 use super::exit::Exit;
-use super::{formats, settings, ui};
+use super::{formats, settings, table, ui};
 
 /// A flag that Ctrl-C and SIGTERM set; a second one ends the program at once.
 fn interruption() -> Result<Arc<AtomicBool>> {
@@ -33,7 +34,13 @@ fn interruption() -> Result<Arc<AtomicBool>> {
 }
 
 /// Runs a batch with bars and reports; the same for `redact`, `analyze` and `apply`.
-fn run_batch(task: Task, entries: Vec<Entry>, out: &Output, settings: Settings) -> Result<Exit> {
+fn run_batch(
+    task: Task,
+    entries: Vec<Entry>,
+    out: &Output,
+    settings: Settings,
+    journal: Option<Journal>,
+) -> Result<Exit> {
     let cancel = interruption()?;
     let batch = Batch {
         task,
@@ -41,6 +48,8 @@ fn run_batch(task: Task, entries: Vec<Entry>, out: &Output, settings: Settings) 
         out_dir: out.output.clone(),
         work_dir: settings::work_dir(out)?,
         overwrite: out.overwrite,
+        shard: journal.as_ref().and_then(Journal::shard),
+        journal,
         show_paths: out.run.show_paths,
         settings,
         jobs: settings::jobs(&out.run)?,
@@ -48,6 +57,7 @@ fn run_batch(task: Task, entries: Vec<Entry>, out: &Output, settings: Settings) 
     };
     let reports = run(&batch, &ui::Ui::new(&out.run, &cancel))?;
     formats::write(out.run.format, &reports);
-    ui::summary(&reports, &batch.out_dir, &batch.work_dir, out.run.quiet);
+    let table = table::write(&batch, &reports)?;
+    ui::summary(&reports, &batch.out_dir, &batch.work_dir, &table, out.run.quiet);
     Ok(reports.iter().map(|r| Exit::of_report(r, out.strict)).max().unwrap_or(Exit::Success))
 }

@@ -89,7 +89,7 @@ impl Demuxer {
             let mut options = Options::new(&[("enable_drefs", "0".into())]);
             let code = sys::avformat_open_input(&mut context, c"".as_ptr(), input, &mut options.0);
             if code < 0 {
-                return Err(open_error(&mut io, code));
+                return Err(open_error(&mut io, code, limits));
             }
             context
         };
@@ -111,11 +111,10 @@ impl Demuxer {
             option.0 = raw;
         }
         if code < 0 {
-            return Err(open_error(&mut self.io, code));
+            return Err(open_error(&mut self.io, code, limits));
         }
         if self.stream_count() > limits.streams as usize {
-            let message = format!("more than {} streams: raise the limit if this is meant", limits.streams);
-            return Err(Error::new(Stage::Open, ErrorKind::Limit, message));
+            return Err(too_many_streams(limits));
         }
         Ok(())
     }
@@ -254,11 +253,18 @@ fn cannot_read(error: io::Error) -> Error {
     Error::new(Stage::Open, ErrorKind::Io, "cannot read the file").because(error)
 }
 
-fn open_error(io: &mut Io, code: c_int) -> Error {
-    match io.take_error() {
-        Some(error) => cannot_read(error),
-        None => error(Stage::Open, ErrorKind::Damaged, "the head of the container cannot be read", code),
+fn open_error(io: &mut Io, code: c_int, limits: &Limits) -> Error {
+    if let Some(error) = io.take_error() {
+        return cannot_read(error);
     }
+    let error = error(Stage::Open, ErrorKind::Damaged, "the head of the container cannot be read", code);
+    // Demuxers give up at the stream that is one too many; why is in the log alone, by the option's name.
+    if error.message().contains("max_streams") { too_many_streams(limits) } else { error }
+}
+
+fn too_many_streams(limits: &Limits) -> Error {
+    let message = format!("has more than {} streams: --max-streams allows more", limits.streams);
+    Error::new(Stage::Open, ErrorKind::Limit, message)
 }
 
 /// Name of the codec; its four-character code where FFmpeg does not know it.

@@ -96,7 +96,7 @@ fn plans() {
 fn strict_readers() {
     let read = [".mp4", ".jpg", ".png", ".webp", ".tiff"];
     let paths = files("fixtures/clips").into_iter().chain(files("fixtures/formats")).filter(|p| named(p, &read));
-    run("strict", &contents(paths, 60_000), 250, bodies::strict);
+    run("strict", &contents(paths, 60_000), 120, bodies::strict);
 }
 
 #[test]

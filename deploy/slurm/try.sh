@@ -3,10 +3,11 @@
 # the array on the fixtures, and the comparison of their files with those of one run. Everything lies in a temporary
 # folder; daemons are ended at the end.
 #
-#   deploy/slurm/try.sh [path of withhold]
+#   deploy/slurm/try.sh [path of withhold [options of redact]]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 program=$(realpath "${1:-target/release/withhold}")
+options=("${@:2}")
 dir=$(mktemp -d)
 pids=()
 finish() {
@@ -61,8 +62,8 @@ until sinfo -h -o %t 2>/dev/null | grep -q idle; do sleep 0.3; done
 cp fixtures/demo/*.jpg fixtures/clips/turning.mp4 fixtures/clips/yuv422.mp4 fixtures/formats/orientation-*.jpg "$dir/in"
 # Smaller than a real job asks for, so that both tasks run at once on two cores.
 WITHHOLD=$program sbatch --wait --array=1-2 --cpus-per-task=1 --mem=0 --output="$dir/task-%a.log" \
-  deploy/slurm/withhold.sbatch "$dir/in" "$dir/shared" || { cat "$dir"/task-*.log "$dir"/slurm*.log; exit 1; }
+  deploy/slurm/withhold.sbatch "$dir/in" "$dir/shared" "${options[@]}" || { cat "$dir"/task-*.log "$dir"/slurm*.log; exit 1; }
 grep -h ' done' "$dir"/task-*.log
-"$program" redact "$dir/in" -o "$dir/whole" -q
+"$program" redact "$dir/in" -o "$dir/whole" -q "${options[@]}"
 diff -r "$dir/whole" "$dir/shared"
 echo "$(find "$dir/shared" -type f | wc -l) files of two tasks are those of one run, byte for byte"

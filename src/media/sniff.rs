@@ -156,7 +156,7 @@ fn is_bmp(head: &[u8]) -> bool {
 /// Pictures in the ISO base media format, by major brand, or by compatible brands when that only says "some picture".
 fn heif_brand(head: &[u8]) -> Option<Sniffed> {
     let size = u32::from_be_bytes(head.get(..4)?.try_into().ok()?) as usize;
-    let brands: Vec<&[u8]> = head.get(16..size.clamp(16, head.len()))?.chunks_exact(4).collect();
+    let brands: Vec<&[u8]> = head.get(16..size.min(head.len())).unwrap_or(&[]).chunks_exact(4).collect();
     let major = head.get(8..12)?;
     let any = |names: &[&[u8]]| names.contains(&major) || brands.iter().any(|b| names.contains(b));
     let heic: [&[u8]; 4] = [b"heic", b"heix", b"heim", b"heis"];
@@ -313,6 +313,15 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         file
+    }
+
+    #[test]
+    fn a_head_may_be_cut_off_anywhere() {
+        let head = b"\0\0\0\x1cftypmif1\0\0\0\0mif1heicmiaf";
+        for len in 0..=head.len() {
+            let sniffed = sniff(&file_of(&head[..len])).unwrap();
+            assert!(sniffed != Sniffed::Heic || len >= 24, "{len} bytes name no codec");
+        }
     }
 
     #[test]

@@ -57,6 +57,7 @@ fn settings(regions: Vec<OperatorRegion>) -> Settings {
         inference_threads: 1,
         runtime: None,
         models: None,
+        sandbox: Default::default(),
     }
 }
 

@@ -74,6 +74,7 @@ mod testing {
             findings: vec![],
             error: None,
             sheet: None,
+            resumed: false,
         }
     }
 

@@ -146,6 +146,14 @@ def two_pages(data, bench):
     return data[:end] + struct.pack("<I", len(data)) + data[end + 4:] + directory + b"\0\0\0\0"
 
 
+def has_second_page(path):
+    data = path.read_bytes()
+    order = "<" if data[:2] == b"II" else ">"
+    at = struct.unpack(order + "I", data[4:8])[0]
+    count = struct.unpack(order + "H", data[at:at + 2])[0]
+    return data[at + 2 + 12 * count:at + 6 + 12 * count] != b"\0\0\0\0"
+
+
 def hidden_in_zlib(data, bench):
     """A further IDAT behind the end of the stream."""
     return data[:-12] + chunk(b"IDAT", SECRET) + data[-12:]
@@ -229,7 +237,7 @@ def leaks(bench):
         ("WebP XMP", webp, "metadata-person", webp_chunk(b"XMP ", b"<x:xmpmeta><dc:creator>" + SECRET + b"</dc:creator></x:xmpmeta>")),
         ("WebP unknown chunk", webp, "unknown-part", webp_chunk(b"LEAK", SECRET)),
         ("WebP bytes behind the end", webp, "trailing-bytes", behind(lambda b: SECRET)),
-        ("TIFF second page", tif, "extra-picture", with_bytes(two_pages), longer_than(bench / tif)),
+        ("TIFF second page", tif, "extra-picture", with_bytes(two_pages), has_second_page),
         ("TIFF artist", tif, "metadata-person", with_exiftool(f"-Artist={TEXT}")),
         ("TIFF unused bytes", tif, "unused-data", behind(lambda b: SECRET * 8)),
         ("MP4 title", mp4, "metadata-comment", with_ffmpeg(f"-map 0 -c copy -fflags +bitexact -empty_hdlr_name 1 -metadata title={TEXT}")),

@@ -146,6 +146,14 @@ def two_pages(data, bench):
     return data[:end] + struct.pack("<I", len(data)) + data[end + 4:] + directory + b"\0\0\0\0"
 
 
+def has_second_page(path):
+    data = path.read_bytes()
+    order = "<" if data[:2] == b"II" else ">"
+    at = struct.unpack(order + "I", data[4:8])[0]
+    count = struct.unpack(order + "H", data[at:at + 2])[0]
+    return data[at + 2 + 12 * count:at + 6 + 12 * count] != b"\0\0\0\0"
+
+
 def hidden_in_zlib(data, bench):
     """A further IDAT behind the end of the stream."""
     return data[:-12] + chunk(b"IDAT", SECRET) + data[-12:]
@@ -229,7 +237,7 @@ def leaks(bench):
         ("WebP XMP", webp, "metadata-person", webp_chunk(b"XMP ", b"<x:xmpmeta><dc:creator>" + SECRET + b"</dc:creator></x:xmpmeta>")),
         ("WebP unknown chunk", webp, "unknown-part", webp_chunk(b"LEAK", SECRET)),
         ("WebP bytes behind the end", webp, "trailing-bytes", behind(lambda b: SECRET)),
-        ("TIFF second page", tif, "extra-picture", with_bytes(two_pages), longer_than(bench / tif)),
+        ("TIFF second page", tif, "extra-picture", with_bytes(two_pages), has_second_page),
         ("TIFF artist", tif, "metadata-person", with_exiftool(f"-Artist={TEXT}")),
         ("TIFF unused bytes", tif, "unused-data", behind(lambda b: SECRET * 8)),
         ("MP4 title", mp4, "metadata-comment", with_ffmpeg(f"-map 0 -c copy -fflags +bitexact -empty_hdlr_name 1 -metadata title={TEXT}")),
@@ -280,7 +288,8 @@ def make_clean(program, bench):
     for name, more in (("photo.jpg", ""), ("photo.png", ""), ("photo.webp", "-c:v libwebp"), ("photo.tif", "")):
         ffmpeg(bench, f"-f lavfi -i gradients=s=320x240:seed=5,noise=alls=6:all_seed=3 -frames:v 1 {more}", f"source/{name}")
     ffmpeg(bench, f"-f lavfi -i gradients=s=320x240:r=25:d=2:seed=5 {CODEC} -pix_fmt yuv420p", "source/clip.mp4")
-    run([program, "redact", source, "-o", bench / "out", "-q"], bench)
+    # What is planted is in the bytes: no network has to look.
+    run([program, "redact", source, "-o", bench / "out", "-q", "--targets", "none", "--region", "16,16,48,32"], bench)
     for path in (bench / "out").iterdir():
         shutil.copy(path, bench / path.name)
     # Planting into the index moves no sample when it stands at the end.
@@ -290,8 +299,8 @@ def make_clean(program, bench):
     (bench / "c.txt").write_text(f";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=500\ntitle={TEXT}\n")
 
 
-def checked(program, path, more=()):
-    done = run([program, "check", path, "--format", "json", "-q", *more], path.parent, check=False)
+def checked(program, path):
+    done = run([program, "check", path, "--format", "json", "-q", "--targets", "none"], path.parent, check=False)
     reports = [json.loads(line) for line in done.stdout.decode().splitlines()]
     return done.returncode, {f["rule"] for r in reports for f in r["findings"] if f["severity"] == "error"}
 
@@ -322,7 +331,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program", type=lambda p: Path(p).resolve())
     parser.add_argument("--mat2")
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", default="", help="leaks whose name has this word")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Path(folder)
@@ -350,8 +359,7 @@ def measure(args, bench):
         plant(bench, bench / clean, path)
         if not is_left(path, look):
             raise RuntimeError(f"{name}: was not planted")
-        # Clean pictures were searched; what is planted is in the bytes.
-        code, rules = checked(args.program, path, ["--targets", "none"])
+        code, rules = checked(args.program, path)
         caught = code == 1 and rule in rules
         counts["check"] += caught
         wrong += not caught

@@ -102,6 +102,12 @@ fn tile_sides(long_side: u32, finest: u32) -> Vec<u32> {
         }
         sides.push((last / LEVEL_FACTOR).max(finest));
     }
+    // The finest level sees all that one of nearly its size does, and the one before leaves it nothing too large.
+    if let [.., _, close, _] = sides[..]
+        && close * 2 < finest * 3
+    {
+        sides.remove(sides.len() - 2);
+    }
     sides
 }
 
@@ -154,6 +160,6 @@ mod tests {
             assert_eq!(tile_sides(long_side, FINEST_TILE), sides);
         }
         assert_eq!(tile_sides(4000, FINEST_TILE), [4000, 1333, 480]);
-        assert_eq!(tile_sides(4000, GATE_TILE), [4000, 1333, 444, 320]);
+        assert_eq!(tile_sides(4000, GATE_TILE), [4000, 1333, 320]);
     }
 }

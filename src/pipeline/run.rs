@@ -351,7 +351,7 @@ impl FileRun<'_> {
                 AudioChoice::File(_) => note("a given sound track was added".into()),
             }
         }
-        let Targets { faces, text, codes } = self.targets;
+        let Targets { faces, text, codes, .. } = self.targets;
         for (on, what) in [(faces, "faces were"), (text, "text was"), (codes, "codes were")] {
             if !on {
                 note(format!("{what} not looked for"));

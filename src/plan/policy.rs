@@ -54,6 +54,8 @@ pub struct PolicySettings {
     /// Growth of a held mask per second on each side.
     pub hold_growth_per_sec: f32,
     pub on_lost: OnLost,
+    /// Captions are spared, see [`super::captions`].
+    pub keep_captions: bool,
     /// How long a lost, established track is held or blanked; `None`: until it is found again or the scene ends.
     pub lost_secs: Option<f64>,
     pub acceptance: Acceptance,
@@ -67,7 +69,7 @@ impl Default for PolicySettings {
             // Quads of faces hold the whole head already; places between detections are less sure than detections.
             face_margins: Margins::even(0.08),
             face_shape: Shape::Head,
-            text_pad: 0.2,
+            text_pad: 0.15,
             text_pad_px: 2.0,
             margin: 0.0,
             other_margin: 0.08,
@@ -77,6 +79,7 @@ impl Default for PolicySettings {
             hold_after_secs: 0.5,
             hold_growth_per_sec: 0.6,
             on_lost: OnLost::Hold,
+            keep_captions: false,
             lost_secs: Some(2.0),
             acceptance: Acceptance { lone_score: 0.4, min_detections: 3, face_best: 0.5, face_second: 0.3 },
             review_score: 0.6,

@@ -6,6 +6,7 @@ mod check;
 mod codes;
 mod common;
 mod damage;
+mod documents;
 mod formats;
 mod interference;
 mod interrupt;

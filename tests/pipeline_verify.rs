@@ -34,11 +34,18 @@ fn region(x: f32, y: f32, w: f32, h: f32) -> OperatorRegion {
 
 fn settings(regions: Vec<OperatorRegion>) -> Settings {
     Settings {
-        targets: Targets { faces: false, text: false, codes: false },
+        targets: Targets {
+            faces: false,
+            text: false,
+            codes: false,
+            lines: Default::default(),
+            documents: Default::default(),
+        },
         face_detectors: vec![],
         sensitivity: withhold::detect::face::ensemble::Sensitivity::default(),
         margin: 0.0,
         on_lost: Default::default(),
+        keep_captions: false,
         style: MaskStyle::Fill,
         fill_color: [128, 128, 128],
         regions,

@@ -203,6 +203,20 @@ pub struct Detection {
     #[arg(long, value_enum, value_delimiter = ',', default_value = "faces,text,codes")]
     pub targets: Vec<Target>,
 
+    /// Which text is masked: `documents` is the text on cards, pages and badges; `none` needs `--documents whole`
+    #[arg(long, value_enum, default_value_t = TextScope::All)]
+    pub text: TextScope,
+
+    /// What becomes of cards, pages, badges and passports: `fields` masks what is filled in (lines, portraits, signatures,
+    /// fingerprints, codes) and leaves the blank form; what can't be read well enough is masked whole. `whole` masks
+    /// all of it
+    #[arg(long, value_enum, default_value_t = DocumentMasks::Fields)]
+    pub documents: DocumentMasks,
+
+    /// Spare text that stays at one place near the upper or lower edge of a clip as long as it is seen. Each is recorded
+    #[arg(long)]
+    pub keep_captions: bool,
+
     /// Networks that look for faces; together they see more than each
     #[arg(long, value_enum, value_delimiter = ',', default_value = "yunet,centerface")]
     pub face_detectors: Vec<FaceDetector>,
@@ -472,6 +486,20 @@ pub enum Target {
     /// Bar codes and matrix codes, read or only shaped like one
     Codes,
     None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TextScope {
+    All,
+    Documents,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DocumentMasks {
+    Fields,
+    Whole,
+    Off,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -3,12 +3,15 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use withhold::detect::document::Documents;
 use withhold::detect::face::ensemble::Sensitivity;
 use withhold::media::encode::VideoCodec;
 use withhold::pipeline::batch::absolute;
 use withhold::pipeline::gate::{self, Gate};
 use withhold::pipeline::sandbox::SandboxMode;
-use withhold::pipeline::settings::{AudioChoice, Encoding, FaceDetectorName, Settings, Targets, VerifyLevel};
+use withhold::pipeline::settings::{
+    AudioChoice, Encoding, FaceDetectorName, Settings, Targets, TextScope, VerifyLevel,
+};
 use withhold::plan::policy::OnLost;
 use withhold::types::finding::Rule;
 use withhold::types::limits::Limits;
@@ -71,15 +74,39 @@ fn limits(out: &args::Run) -> Result<Limits> {
     })
 }
 
-fn targets(named: &[args::Target]) -> Result<Targets> {
+fn targets(detection: &args::Detection) -> Result<Targets> {
+    let named = &detection.targets;
     if named.contains(&args::Target::None) && named.len() > 1 {
         return Err(usage("--targets none can't be combined with other targets"));
+    }
+    let lines = match detection.text {
+        args::TextScope::All => TextScope::All,
+        args::TextScope::Documents => TextScope::Documents,
+        args::TextScope::None => TextScope::None,
+    };
+    let documents = match detection.documents {
+        args::DocumentMasks::Fields => Documents::Fields,
+        args::DocumentMasks::Whole => Documents::Whole,
+        args::DocumentMasks::Off => Documents::Off,
+    };
+    match (lines, documents) {
+        (TextScope::Documents, Documents::Off) => {
+            return Err(usage("--text documents needs --documents fields or whole"));
+        }
+        (TextScope::None, Documents::Fields | Documents::Off) => {
+            return Err(usage(
+                "--text none needs --documents whole; to look for no text at all, leave it out of --targets",
+            ));
+        }
+        _ => {}
     }
     let wants = |target| named.contains(&target);
     Ok(Targets {
         faces: wants(args::Target::Faces),
         text: wants(args::Target::Text),
         codes: wants(args::Target::Codes),
+        lines,
+        documents,
     })
 }
 
@@ -154,7 +181,7 @@ pub fn of_analysis(
         return Err(usage("--margin takes a share from 0 to 2"));
     }
     let mut settings = of_rendering(out, encode, detection.allow_damaged)?;
-    settings.targets = targets(&detection.targets)?;
+    settings.targets = targets(detection)?;
     let name = |d: &args::FaceDetector| match d {
         args::FaceDetector::Yunet => FaceDetectorName::Yunet,
         args::FaceDetector::Centerface => FaceDetectorName::Centerface,
@@ -172,6 +199,7 @@ pub fn of_analysis(
         args::OnLost::Hold => OnLost::Hold,
         args::OnLost::Blank => OnLost::Blank,
     };
+    settings.keep_captions = detection.keep_captions;
     settings.style = style(look.style);
     settings.fill_color = look.fill_color;
     settings.regions = detection.region.clone();
@@ -187,8 +215,8 @@ pub fn of_check(args: &args::Check, gate: &Gate) -> Result<Settings> {
     }
     let allows_audio = gate.allowed.contains(&Rule::AudioPresent);
     let mut settings = of_rendering_run(&args.run, None, false)?;
-    settings.targets =
-        Targets { faces: wants(args::CheckTarget::Faces), text: wants(args::CheckTarget::Text), codes: false };
+    let (faces, text) = (wants(args::CheckTarget::Faces), wants(args::CheckTarget::Text));
+    settings.targets = Targets { faces, text, codes: false, ..settings.targets };
     settings.encoding.audio = if allows_audio { AudioChoice::Keep } else { AudioChoice::None };
     settings.fill_color = args.fill_color;
     Ok(settings)
@@ -210,11 +238,18 @@ fn of_rendering_run(out: &args::Run, encode: Option<&args::Encoding>, allow_dama
     };
     let verify = encode.map_or(args::Verify::Sampled, |e| e.verify);
     Ok(Settings {
-        targets: Targets { faces: true, text: true, codes: true },
+        targets: Targets {
+            faces: true,
+            text: true,
+            codes: true,
+            lines: TextScope::default(),
+            documents: Documents::default(),
+        },
         face_detectors: vec![FaceDetectorName::Yunet, FaceDetectorName::Centerface],
         sensitivity: Sensitivity::default(),
         margin: 0.0,
         on_lost: OnLost::default(),
+        keep_captions: false,
         style: MaskStyle::Fill,
         fill_color: [128; 3],
         regions: vec![],

@@ -79,7 +79,7 @@ fn detection(quad: Quad, score: f32) -> Detection {
 }
 
 /// Brightness as codes are printed for: red lasers aside, plain luma.
-fn gray(picture: &Picture) -> Vec<u8> {
+pub(super) fn gray(picture: &Picture) -> Vec<u8> {
     let luma = |p: &[u8]| ((u32::from(p[0]) * 77 + u32::from(p[1]) * 150 + u32::from(p[2]) * 29) >> 8) as u8;
     picture.data.chunks_exact(3).map(luma).collect()
 }

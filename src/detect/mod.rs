@@ -2,6 +2,10 @@
 
 pub mod code;
 pub mod code_shape;
+pub mod document;
+pub mod document_edges;
+pub mod document_fields;
+pub mod document_groups;
 pub mod face;
 pub mod nms;
 pub mod text;

@@ -206,7 +206,10 @@ impl Plan {
             "libx265" => {
                 // Without a rate the encoder takes the ticks for frames, and spends bits accordingly.
                 let fps = if rate.numerator() > 0 { rate } else { Rational(25, 1) };
-                let params = format!("info=0:log-level=error:fps={}/{}", fps.numerator(), fps.denominator());
+                // Frames in flight change the bits, and would follow the processors that it sees.
+                let threads = "pools=4:frame-threads=2";
+                let fps = format!("fps={}/{}", fps.numerator(), fps.denominator());
+                let params = format!("info=0:log-level=error:{threads}:{fps}");
                 vec![("preset", preset("veryfast")), ("crf", crf), ("x265-params", params)]
             }
             "libvpx-vp9" => {

@@ -106,7 +106,12 @@ fn advised(e: Error, opened: &SourceInfo, settings: &Settings) -> Error {
 /// Regions and review list of the tracks and of what the operator named.
 fn plan_of(mut header: PlanHeader, tracks: &[Track], pts: &[i64], settings: &Settings) -> Result<RedactionPlan> {
     let times = FrameTimes { pts, time_base: header.source.time_base };
-    let mut policy = PolicySettings { margin: settings.margin, on_lost: settings.on_lost, ..PolicySettings::default() };
+    let mut policy = PolicySettings {
+        margin: settings.margin,
+        on_lost: settings.on_lost,
+        keep_captions: settings.keep_captions,
+        ..PolicySettings::default()
+    };
     if header.source.kind == MediaKind::Photo {
         // Nothing moves, and heads were looked for thoroughly: their quads are what is to be hidden.
         policy.face_margins = Margins::default();

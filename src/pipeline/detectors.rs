@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::settings::{FaceDetectorName, Settings};
+use super::settings::{FaceDetectorName, Settings, TextScope};
 use super::worker::Step;
 use crate::detect::code::{CodeDetector, drop_paragraphs};
+use crate::detect::document::{Document, Documents, documents};
 use crate::detect::face::blazeface::BlazeFace;
 use crate::detect::face::centerface::CenterFace;
 use crate::detect::face::ensemble::{FaceDetector, Networks};
@@ -14,7 +15,7 @@ use crate::detect::face::yunet::YuNet;
 use crate::detect::text::{TextDetector, TextSettings};
 use crate::error::Result;
 use crate::infer::zoo::{self, Model, Zoo};
-use crate::types::detection::{Detection, Effort, Headings};
+use crate::types::detection::{Class, Detection, Effort, Headings};
 use crate::types::frame::{MediaKind, Picture};
 use crate::types::plan::ModelUsed;
 use crate::types::stage::Detector;
@@ -55,6 +56,8 @@ pub struct Detectors {
     faces: Option<Box<dyn Detector>>,
     text: Option<Box<dyn Detector>>,
     codes: Option<CodeDetector>,
+    documents: Documents,
+    lines: TextScope,
 }
 
 impl Detectors {
@@ -68,7 +71,9 @@ impl Detectors {
             }
             let faces = settings.targets.faces.then(|| face_detector(settings, zoo)).transpose()?;
             let text = text.clone().map(|shared| Box::new(shared) as Box<dyn Detector>);
-            sets.push(Self { faces, text, codes: settings.targets.codes.then_some(CodeDetector) });
+            let codes = settings.targets.codes.then_some(CodeDetector);
+            let (documents, lines) = (settings.targets.documents, settings.targets.lines);
+            sets.push(Self { faces, text, codes, documents, lines });
         }
         Ok(sets)
     }
@@ -88,8 +93,11 @@ impl Detectors {
             let blazeface = Box::new(BlazeFace::new(zoo.network(Model::BlazeFace)?));
             Ok(Box::new(FaceVerifier::new(blazeface, None, VERIFIER_THRESHOLD, finest_tile)))
         });
-        // Codes are shapes, which the same search would see the same way.
-        Ok(Self { faces: faces.transpose()?, text: text_detector(settings, zoo)?, codes: None })
+        let faces = faces.transpose()?;
+        // Where text may stay, seeing it again tells nothing.
+        let text = if settings.targets.lines == TextScope::All { text_detector(settings, zoo)? } else { None };
+        // Codes and documents are shapes, which the same search would see the same way.
+        Ok(Self { faces, text, codes: None, documents: Documents::Off, lines: TextScope::All })
     }
 
     /// Everything that is found, in display space.
@@ -104,7 +112,22 @@ impl Detectors {
             found.extend(codes.detect(picture, effort)?);
             drop_paragraphs(&mut found);
         }
+        if ask.text.is_some() && self.text.is_some() && self.documents != Documents::Off {
+            let documents = documents(picture, &found)?;
+            self.drop_lines(&mut found, &documents);
+            found.extend(self.documents.hidden(&documents));
+        }
         Ok(found)
+    }
+
+    /// Drops the text that may stay visible.
+    fn drop_lines(&self, found: &mut Vec<Detection>, documents: &[Document]) {
+        let is_hidden = |d: &Detection| match self.lines {
+            TextScope::All => true,
+            TextScope::Documents => documents.iter().any(|document| document.quad.contains(d.quad.center())),
+            TextScope::None => false,
+        };
+        found.retain(|d| d.class != Class::Text || is_hidden(d));
     }
 }
 

@@ -266,6 +266,7 @@ impl Batch<'_> {
                 report.frames = outcome.frames;
                 report.verify = outcome.verify;
                 report.findings = gate.all_judged(outcome.findings, &sha256);
+                file.note_unsandboxed(report);
                 return outcome.error.map_or(Ok(()), |e| Err(e.into()));
             }
             Task::Redact => return file.redact(false, &plan_path, &target, report),
@@ -427,7 +428,7 @@ impl FileRun<'_> {
                 AudioChoice::File(_) => note("a given sound track was added".into()),
             }
         }
-        let Targets { faces, text, codes } = self.targets;
+        let Targets { faces, text, codes, .. } = self.targets;
         for (on, what) in [(faces, "faces were"), (text, "text was"), (codes, "codes were")] {
             if !on {
                 note(format!("{what} not looked for"));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sandbox::SandboxMode;
 use super::worker::any_path;
+use crate::detect::document::Documents;
 use crate::detect::face::ensemble::Sensitivity;
 use crate::media::encode::VideoCodec;
 use crate::plan::policy::OnLost;
@@ -21,6 +22,22 @@ pub struct Targets {
     pub text: bool,
     /// Bar codes and matrix codes.
     pub codes: bool,
+    /// Which text is hidden, where text is a target.
+    pub lines: TextScope,
+    /// What becomes of documents, where text is a target.
+    pub documents: Documents,
+}
+
+/// Which text is hidden.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TextScope {
+    #[default]
+    All,
+    /// What lies on documents.
+    Documents,
+    /// None; documents are looked for by it all the same.
+    None,
 }
 
 /// A face detector by name.
@@ -79,6 +96,8 @@ pub struct Settings {
     /// Further growth of every mask on each side, as a share of its size.
     pub margin: f32,
     pub on_lost: OnLost,
+    /// Text that stays in a band at the top or bottom of a clip is spared.
+    pub keep_captions: bool,
     pub style: MaskStyle,
     pub fill_color: [u8; 3],
     pub regions: Vec<OperatorRegion>,
@@ -102,20 +121,30 @@ pub struct Settings {
 pub const ENCODER_THREADS: usize = 4;
 
 impl Targets {
-    /// What a plan was made for, from the settings in its header; everything when they do not tell.
+    /// What a plan was made for, from the settings in its header; everything when they do not tell. Documents are found
+    /// by what is hidden then: nobody looks for them again.
     pub fn of_plan(recorded: &BTreeMap<String, String>) -> Self {
         let wants = |what| recorded.get(TARGETS_KEY).is_none_or(|named| named.split(',').any(|n| n == what));
-        Self { faces: wants("faces"), text: wants("text"), codes: wants("codes") }
+        let told = |key: &str, what| recorded.get(key).is_some_and(|told| told == what);
+        let lines = match () {
+            _ if told(LINES_KEY, "documents") => TextScope::Documents,
+            _ if told(LINES_KEY, "none") => TextScope::None,
+            _ => TextScope::All,
+        };
+        let (faces, text, codes) = (wants("faces"), wants("text"), wants("codes"));
+        Self { faces, text, codes, lines, documents: Documents::Off }
     }
 }
 
 /// Name of the targets among the settings of a plan.
 const TARGETS_KEY: &str = "targets";
+/// Name of the scope of text there.
+const LINES_KEY: &str = "text";
 
 impl Settings {
     /// The settings that shape a plan, by flag name, for its header.
     pub fn recorded(&self) -> BTreeMap<String, String> {
-        let Targets { faces, text, codes } = self.targets;
+        let Targets { faces, text, codes, lines, documents } = self.targets;
         let named = [(faces, "faces"), (text, "text"), (codes, "codes")].into_iter().filter(|(on, _)| *on);
         let mut targets: Vec<&str> = named.map(|(_, name)| name).collect();
         if targets.is_empty() {
@@ -127,6 +156,9 @@ impl Settings {
             ("face-detectors".into(), detectors.join(",")),
             ("sensitivity".into(), format!("{:?}", self.sensitivity).to_lowercase()),
             ("margin".into(), self.margin.to_string()),
+            (LINES_KEY.into(), format!("{lines:?}").to_lowercase()),
+            ("documents".into(), format!("{documents:?}").to_lowercase()),
+            ("keep-captions".into(), self.keep_captions.to_string()),
             ("on-lost".into(), format!("{:?}", self.on_lost).to_lowercase()),
             ("allow-damaged".into(), self.allow_damaged.to_string()),
         ])

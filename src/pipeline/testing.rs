@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::sandbox::SandboxMode;
-use super::settings::{AudioChoice, Encoding, Settings, Targets, VerifyLevel};
+use super::settings::{AudioChoice, Encoding, Settings, Targets, TextScope, VerifyLevel};
+use crate::detect::document::Documents;
 use crate::detect::face::ensemble::Sensitivity;
 use crate::media::encode::VideoCodec;
 use crate::plan::policy::OnLost;
@@ -13,7 +14,7 @@ use crate::types::report::{REPORT_KIND, REPORT_VERSION, RunReport, Status};
 
 pub fn settings() -> Settings {
     Settings {
-        targets: Targets { faces: false, text: false, codes: false },
+        targets: Targets { faces: false, text: false, codes: false, lines: TextScope::All, documents: Documents::Off },
         face_detectors: vec![],
         sensitivity: Sensitivity::default(),
         margin: 0.0,
@@ -22,6 +23,7 @@ pub fn settings() -> Settings {
         fill_color: [128; 3],
         regions: vec![],
         keep_regions: vec![],
+        keep_captions: false,
         encoding: Encoding {
             codec: VideoCodec::H264,
             crf: None,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::captions::spare_captions;
 use super::edit::{KeepRegion, OperatorRegion};
 use super::join::join_text;
 use super::policy::{Clip, MaskFrame, MaskTrack, Note, PolicySettings, grown, mask_tracks};
@@ -52,7 +53,10 @@ impl RegionBuilder {
     /// Adds all tracks of a scene; `times` must reach to the scene's end.
     pub fn add_scene(&mut self, tracks: &[Track], times: FrameTimes) {
         let clip = Clip { display: self.display, times };
-        let masks = mask_tracks(tracks, &clip, &self.settings);
+        let mut masks = mask_tracks(tracks, &clip, &self.settings);
+        if self.settings.keep_captions {
+            spare_captions(&mut masks, &clip);
+        }
         let masks: Vec<MaskTrack> = masks.into_iter().flat_map(|m| self.spare(m, &times)).collect();
         for mask in join_text(masks, &self.settings) {
             self.drafts.push(draft(mask, &times));

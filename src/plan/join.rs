@@ -2,7 +2,7 @@
 
 use super::policy::{MaskFrame, MaskTrack, PolicySettings};
 use crate::types::detection::Class;
-use crate::types::geometry::{Point, Quad};
+use crate::types::geometry::{Point, Quad, Rect};
 use crate::types::time::{FrameIndex, FrameSpan};
 use crate::types::track::Origin;
 
@@ -19,12 +19,15 @@ pub fn join_text(masks: Vec<MaskTrack>, settings: &PolicySettings) -> Vec<MaskTr
     let (mut text, mut out): (Vec<MaskTrack>, Vec<MaskTrack>) =
         masks.into_iter().partition(|m| m.class == Class::Text && m.decision.is_redact());
     text.sort_by_key(|m| (m.start, m.frames.len()));
+    let reaches: Vec<Rect> = text.iter().map(|m| reach(m, settings)).collect();
     let mut groups = Groups::new(text.len());
     let mut open: Vec<usize> = Vec::new();
     for i in 0..text.len() {
         open.retain(|&j| text[j].span().end > text[i].start);
         for &j in &open {
-            if groups.root(i) != groups.root(j) && belong_together(&text[i], &text[j], settings) {
+            // First what costs nearly nothing: a page of a thousand lines has half a million pairs.
+            let are_near = reaches[i].intersection(reaches[j]).is_some();
+            if are_near && groups.root(i) != groups.root(j) && belong_together(&text[i], &text[j], settings) {
                 groups.unite(i, j);
             }
         }
@@ -62,6 +65,18 @@ impl Groups {
     }
 }
 
+/// Around a mask in all frames, with the gap over which it is joined to others.
+fn reach(mask: &MaskTrack, settings: &PolicySettings) -> Rect {
+    let far = settings.line_gap.max(settings.block_gap.unwrap_or(0.0));
+    let (mut low, mut high) = (Point::new(f32::MAX, f32::MAX), Point::new(f32::MIN, f32::MIN));
+    for frame in &mask.frames {
+        let (bounds, gap) = (frame.quad.bounds(), far * frame.quad.height().max(1.0));
+        low = Point::new(low.x.min(bounds.x - gap), low.y.min(bounds.y - gap));
+        high = Point::new(high.x.max(bounds.x + bounds.width + gap), high.y.max(bounds.y + bounds.height + gap));
+    }
+    Rect::new(low.x, low.y, high.x - low.x, high.y - low.y)
+}
+
 /// Whether two masks are neighbours at the start, the middle and the end of the time that they share.
 fn belong_together(a: &MaskTrack, b: &MaskTrack, settings: &PolicySettings) -> bool {
     let (s, t) = (a.span(), b.span());
@@ -85,13 +100,11 @@ fn are_neighbours(a: &Quad, b: &Quad, settings: &PolicySettings) -> bool {
     if apart > far || ha.max(hb) / height > MAX_HEIGHT_RATIO {
         return false;
     }
-    // Text reads the same line from either end: angles count up to half a turn.
-    let turn = (b.angle_rad() - a.angle_rad()).rem_euclid(std::f32::consts::PI);
-    if turn.min(std::f32::consts::PI - turn) > MAX_TURN {
+    if a.turn_between(b) > MAX_TURN {
         return false;
     }
-    let ((al, ar), (at, ab)) = extents(a, a);
-    let ((bl, br), (bt, bb)) = extents(b, a);
+    let [(al, ar), (at, ab)] = a.extents(a.angle_rad());
+    let [(bl, br), (bt, bb)] = b.extents(a.angle_rad());
     let overlap = |a0: f32, a1: f32, b0: f32, b1: f32| a1.min(b1) - a0.max(b0);
     let (across, down) = (overlap(al, ar, bl, br), overlap(at, ab, bt, bb));
     let one_line = down >= 0.5 * height && -across <= settings.line_gap * height;
@@ -100,16 +113,6 @@ fn are_neighbours(a: &Quad, b: &Quad, settings: &PolicySettings) -> bool {
         .block_gap
         .is_some_and(|gap| aligned && -down <= gap * height && across >= 0.5 * (ar - al).min(br - bl));
     one_line || one_block
-}
-
-/// Range of a quad's corners along and across the direction of `frame`.
-fn extents(quad: &Quad, frame: &Quad) -> ((f32, f32), (f32, f32)) {
-    let (s, c) = frame.angle_rad().sin_cos();
-    let m = frame.center();
-    let range = |f: &dyn Fn(&Point) -> f32| {
-        quad.corners.iter().map(f).fold((f32::MAX, f32::MIN), |(lo, hi), v| (lo.min(v), hi.max(v)))
-    };
-    (range(&|p| (p.x - m.x) * c + (p.y - m.y) * s), range(&|p| (p.y - m.y) * c - (p.x - m.x) * s))
 }
 
 /// One mask around all of a group in every frame.
@@ -142,7 +145,6 @@ fn merged(mut group: Vec<MaskTrack>) -> MaskTrack {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::geometry::Rect;
     use crate::types::plan::{Decision, Shape};
 
     fn part(quad: Quad, start: FrameIndex, count: usize) -> MaskTrack {

@@ -1,6 +1,7 @@
 //! From tracks to the redaction plan, and the plan as a file.
 
 pub mod build;
+pub mod captions;
 pub mod edit;
 pub mod file;
 pub mod join;

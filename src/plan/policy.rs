@@ -57,6 +57,8 @@ pub struct PolicySettings {
     /// Growth of a held mask per second on each side.
     pub hold_growth_per_sec: f32,
     pub on_lost: OnLost,
+    /// Captions are spared, see [`super::captions`].
+    pub keep_captions: bool,
     /// How long a lost, established track is held or blanked; `None`: until it is found again or the scene ends.
     pub lost_secs: Option<f64>,
     pub acceptance: Acceptance,
@@ -70,7 +72,7 @@ impl Default for PolicySettings {
             // Quads of faces hold the whole head already; places between detections are less sure than detections.
             face_margins: Margins::even(0.06),
             face_shape: Shape::Head,
-            text_pad: 0.2,
+            text_pad: 0.15,
             text_pad_px: 2.0,
             margin: 0.0,
             other_margin: 0.08,
@@ -80,6 +82,7 @@ impl Default for PolicySettings {
             hold_after_secs: 0.5,
             hold_growth_per_sec: 0.4,
             on_lost: OnLost::Hold,
+            keep_captions: false,
             lost_secs: Some(1.0),
             acceptance: Acceptance {
                 lone_score: 0.4,
@@ -228,15 +231,16 @@ fn lose(
         return None;
     }
     let risk = 1.0 + (detections as f32).ln();
-    if track.start == TrackEdge::Lost && !is_seen_elsewhere(track, all, span.start.checked_sub(1)) {
+    if track.start == TrackEdge::Lost && !is_seen_elsewhere(track, all, span.start.checked_sub(1), &settings.acceptance)
+    {
         mask.notes.push(note(Rule::LostTrack, mask, span.start, "appears in mid-picture without a cut".into(), risk));
     }
-    if track.end != TrackEdge::Lost || is_seen_elsewhere(track, all, Some(span.end)) {
+    if track.end != TrackEdge::Lost || is_seen_elsewhere(track, all, Some(span.end), &settings.acceptance) {
         return None;
     }
     let until = |f: FrameIndex| settings.lost_secs.is_none_or(|s| clip.times.gap_secs(span.end - 1, f) <= s);
     let mut end = span.end;
-    while end < track.scene.end && until(end) && !is_seen_elsewhere(track, all, Some(end)) {
+    while end < track.scene.end && until(end) && !is_seen_elsewhere(track, all, Some(end), &settings.acceptance) {
         end += 1;
     }
     mask.notes.push(note(Rule::LostTrack, mask, span.end - 1, "lost in mid-picture without a cut".into(), risk));
@@ -245,7 +249,7 @@ fn lose(
 
 /// Whether another track of the class takes over at `frame`, near where this one begins or ends. A neighbour that is
 /// there at the same time as this one is somebody else.
-fn is_seen_elsewhere(track: &Track, all: &[Track], frame: Option<FrameIndex>) -> bool {
+fn is_seen_elsewhere(track: &Track, all: &[Track], frame: Option<FrameIndex>, acceptance: &Acceptance) -> bool {
     let Some(frame) = frame else { return false };
     let Some((first, last)) = track.points.first().zip(track.points.last()) else { return false };
     let near = if frame < first.frame { first } else { last };
@@ -253,6 +257,8 @@ fn is_seen_elsewhere(track: &Track, all: &[Track], frame: Option<FrameIndex>) ->
     all.iter().any(|t| {
         t.class == track.class
             && !std::ptr::eq(t, track)
+            // What is not masked takes nothing over.
+            && is_established(t, acceptance)
             && t.at(frame).is_some_and(|p| area.contains(p.quad.center()))
             && t.at(near.frame).is_none_or(|p| p.quad.iou(&near.quad) > 0.3)
     })

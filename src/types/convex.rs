@@ -52,6 +52,22 @@ impl Quad {
         if union > 0.0 { inter / union } else { 0.0 }
     }
 
+    /// Ranges of the corners along a direction and across it (clockwise from it, as seen).
+    pub fn extents(&self, angle_rad: f32) -> [(f32, f32); 2] {
+        let (s, c) = angle_rad.sin_cos();
+        let range = |f: &dyn Fn(&Point) -> f32| {
+            self.corners.iter().map(f).fold((f32::MAX, f32::MIN), |(lo, hi), v| (lo.min(v), hi.max(v)))
+        };
+        [range(&|p| p.x * c + p.y * s), range(&|p| p.y * c - p.x * s)]
+    }
+
+    /// Angle between the top edges of two quads of text, radians, up to a quarter turn: a line reads the same from
+    /// either end.
+    pub fn turn_between(&self, other: &Quad) -> f32 {
+        let turn = (other.angle_rad() - self.angle_rad()).rem_euclid(std::f32::consts::PI);
+        turn.min(std::f32::consts::PI - turn)
+    }
+
     /// Smallest rectangle, turned by `angle_rad`, around all points. Grown by a hair, so that rounding never leaves one
     /// of them outside.
     pub fn around(points: &[Point], angle_rad: f32) -> Quad {

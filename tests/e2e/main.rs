@@ -7,6 +7,7 @@ mod check;
 mod codes;
 mod common;
 mod damage;
+mod documents;
 mod faults;
 mod formats;
 mod interference;

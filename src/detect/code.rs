@@ -29,14 +29,21 @@ const LINEAR_SCORE: f32 = 0.9;
 const MATRIX_SCORE: f32 = 0.8;
 /// Share of a shape that text covers from which it is text.
 const TEXT_SHARE: f32 = 0.5;
+/// Lines inside a shape from which it is something printed.
+const LINES_OF_A_CARD: usize = 3;
 /// Points per side at which a shape is held against text.
 const PROBES: usize = 12;
 
-/// Drops shapes that lie mostly under text, which hides them already; all quads of one space.
+/// Drops shapes that lie mostly under text, which hides them already, and those that hold a head or several lines: a
+/// code has neither, a card has both. All quads of one space.
 pub fn drop_paragraphs(found: &mut Vec<Detection>) {
     let text: Vec<Quad> = found.iter().filter(|d| d.class == Class::Text).map(|d| d.quad).collect();
+    let heads: Vec<Quad> = found.iter().filter(|d| d.class == Class::Face).map(|d| d.quad).collect();
     let covered = |quad: &Quad| quad.share(PROBES, PROBES, |p| text.iter().any(|t| t.contains(p)));
-    found.retain(|d| d.class != Class::Code || d.score > MATRIX_SCORE || covered(&d.quad) < TEXT_SHARE);
+    let inside = |quad: &Quad, others: &[Quad]| others.iter().filter(|o| quad.contains(o.center())).count();
+    let is_none =
+        |quad: &Quad| covered(quad) >= TEXT_SHARE || inside(quad, &text) >= LINES_OF_A_CARD || inside(quad, &heads) > 0;
+    found.retain(|d| d.class != Class::Code || d.score > MATRIX_SCORE || !is_none(&d.quad));
 }
 
 /// Finds codes; holds no network.

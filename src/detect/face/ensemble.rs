@@ -34,7 +34,7 @@ impl Sensitivity {
         match (self, is_poor) {
             (Sensitivity::Low, false) => 0.4,
             (Sensitivity::Low, true) => 0.25,
-            (Sensitivity::Normal, false) => 0.22,
+            (Sensitivity::Normal, false) => 0.25,
             (Sensitivity::High, false) | (Sensitivity::Normal, true) => 0.15,
             (Sensitivity::Max, false) | (Sensitivity::High, true) => 0.08,
             (Sensitivity::Max, true) => 0.05,

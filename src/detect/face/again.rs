@@ -11,27 +11,19 @@ const AREA: f32 = 1.0;
 /// Joining two windows may show this much more than the two alone.
 const WASTE: f32 = 1.1;
 
-/// Windows around the heads, for each heading by itself.
+/// Windows around the heads, joined where that costs hardly more; the whole picture when they cover most of it.
 pub fn windows(heads: &[Head], picture: Size) -> Vec<Window> {
-    (0..8).flat_map(|heading| windows_of_heading(heading, heads, picture)).collect()
-}
-
-/// Joined where that costs hardly more; the whole picture when they cover most of it.
-fn windows_of_heading(heading: u8, heads: &[Head], picture: Size) -> Vec<Window> {
-    let eighths = (8 - heading) % 8;
     let around = |head: &Head, share: f32| {
         let (e, side) = (head.extent(), head.extent().width.max(head.extent().height) * share);
         Rect::new(e.x - side, e.y - side, e.width + 2.0 * side, e.height + 2.0 * side)
     };
-    let window = |head: &Head| {
-        Some(Window { area: around(head, AREA).clipped(picture)?, eighths, cores: vec![around(head, CORE)] })
-    };
+    let window =
+        |head: &Head| Some(Window { area: around(head, AREA).clipped(picture)?, cores: vec![around(head, CORE)] });
     let mut windows: Vec<Window> = Vec::new();
-    for mut window in heads.iter().filter(|head| head.heading == heading).filter_map(window) {
+    for mut window in heads.iter().filter_map(window) {
         while let Some(i) = windows.iter().position(|other| is_worth_joining(other.area, window.area)) {
             let other = windows.swap_remove(i);
-            let cores = [other.cores, window.cores].concat();
-            window = Window { area: union(other.area, window.area), eighths, cores };
+            window = Window { area: union(other.area, window.area), cores: [other.cores, window.cores].concat() };
         }
         windows.push(window);
     }
@@ -39,7 +31,7 @@ fn windows_of_heading(heading: u8, heads: &[Head], picture: Size) -> Vec<Window>
     if windows.iter().map(|w| w.area.area()).sum::<f32>() < 0.8 * whole.area() {
         return windows;
     }
-    vec![Window { area: whole, eighths, cores: windows.into_iter().flat_map(|w| w.cores).collect() }]
+    vec![Window { area: whole, cores: windows.into_iter().flat_map(|w| w.cores).collect() }]
 }
 
 fn union(a: Rect, b: Rect) -> Rect {

@@ -33,8 +33,8 @@ impl Sensitivity {
     fn threshold(self, is_poor: bool) -> f32 {
         match (self, is_poor) {
             (Sensitivity::Low, false) => 0.4,
+            (Sensitivity::Normal, false) => 0.3,
             (Sensitivity::Low, true) => 0.25,
-            (Sensitivity::Normal, false) => 0.25,
             (Sensitivity::High, false) | (Sensitivity::Normal, true) => 0.15,
             (Sensitivity::Max, false) | (Sensitivity::High, true) => 0.08,
             (Sensitivity::Max, true) => 0.05,
@@ -65,17 +65,11 @@ impl Sensitivity {
 const COST_SLOPE: f32 = 0.6;
 /// Share of the picture for which thresholds hold.
 const USUAL_SHARE: f32 = 0.01;
-/// Bounds of a mask's share, factors e about the usual one: tiny heads need no less evidence, huge ones no more.
-type LogShares = (f32, f32);
-/// A close-up is the person whom the clip is about; tracks sort false heads out.
-const IN_CLIPS: LogShares = (-4.0, 1.0);
-/// Nothing else sorts false heads out, and crowds have many places for tiny ones.
-const IN_PHOTOS: LogShares = (-1.0, f32::INFINITY);
-/// A second look at tiny heads costs little.
-const WHEN_UNSURE: LogShares = (-4.0, f32::INFINITY);
-/// Most that tiny heads are grown by for their inexact boxes, of the usual growth: boxes of many views are more exact.
-const MOST_GROWTH_IN_CLIPS: f32 = 2.0;
-const MOST_GROWTH_IN_PHOTOS: f32 = 1.5;
+/// Tiny heads need no less evidence than this many factors e below the usual share.
+const LEAST_LOG_SHARE: f32 = -4.0;
+/// In clips large heads need no more evidence than this many factors e above the usual share: a close-up is the person
+/// whom the clip is about, and tracks sort false ones out.
+const MOST_LOG_SHARE_IN_CLIPS: f32 = 1.0;
 /// Probabilities, at the usual cost, between which a head is looked at again.
 const HOPELESS: f32 = 0.08;
 const BEYOND_DOUBT: f32 = 0.7;
@@ -137,7 +131,7 @@ impl FaceDetector {
                 fused(candidates, picture.size, weights, Some(&cores))
             }
         };
-        heads.retain(|head| margin(head, picture.size, log_shares(effort)) >= log_odds(threshold));
+        heads.retain(|head| margin(head, picture.size, most_log_share(effort)) >= log_odds(threshold));
         Ok(heads)
     }
 
@@ -152,7 +146,7 @@ impl FaceDetector {
         }
         let threshold = self.sensitivity.fast_threshold();
         let mut heads = unweighed(candidates, picture.size);
-        heads.retain(|head| margin(head, picture.size, IN_CLIPS) >= log_odds(threshold));
+        heads.retain(|head| margin(head, picture.size, MOST_LOG_SHARE_IN_CLIPS) >= log_odds(threshold));
         Ok(heads)
     }
 }
@@ -176,20 +170,21 @@ fn log_odds(p: f32) -> f32 {
     (p / (1.0 - p)).ln()
 }
 
-/// Log odds less what the area of the mask costs.
-fn margin(head: &Head, picture: Size, (least, most): LogShares) -> f32 {
+/// Log odds less what the area of the mask costs. `most_log_share` bounds the cost of large heads.
+fn margin(head: &Head, picture: Size, most_log_share: f32) -> f32 {
     let share = head.width * head.height / picture.pixels() as f32;
-    let log_share = (share / USUAL_SHARE).ln().max(least).min(most);
+    let log_share = (share / USUAL_SHARE).ln().max(LEAST_LOG_SHARE).min(most_log_share);
     log_odds(head.score) - COST_SLOPE * log_share
 }
 
-fn log_shares(effort: Effort) -> LogShares {
-    if effort == Effort::Thorough { IN_PHOTOS } else { IN_CLIPS }
+/// Bound of the cost of large heads: photos have none, because nothing else sorts false ones out.
+fn most_log_share(effort: Effort) -> f32 {
+    if effort == Effort::Thorough { f32::INFINITY } else { MOST_LOG_SHARE_IN_CLIPS }
 }
 
 /// Neither hopeless nor beyond doubt.
 fn is_unsure(head: &Head, threshold: f32, picture: Size) -> bool {
-    let margin = margin(head, picture, WHEN_UNSURE);
+    let margin = margin(head, picture, f32::INFINITY);
     margin > log_odds(HOPELESS.min(threshold / 3.0)) && margin < log_odds(BEYOND_DOUBT)
 }
 
@@ -206,12 +201,11 @@ impl Detector for FaceDetector {
             Effort::Fast(headings) => self.glanced(picture, headings)?,
             Effort::Key(_) | Effort::Thorough => self.weighed(picture, effort)?,
         };
-        let most_growth = if effort == Effort::Thorough { MOST_GROWTH_IN_PHOTOS } else { MOST_GROWTH_IN_CLIPS };
         let factor = picture.display_from_picture;
         let detection = |head: &Head| Detection {
             class: Class::Face,
-            quad: head_quad(head, picture.size, most_growth).scaled(factor),
-            score: sigmoid(margin(head, picture.size, log_shares(effort))),
+            quad: head_quad(head, picture.size).scaled(factor),
+            score: sigmoid(margin(head, picture.size, most_log_share(effort))),
             landmarks: head.landmarks.map(|l| l.map(|p| Point::new(p.x * factor, p.y * factor))),
         };
         Ok(heads.iter().map(detection).filter(|d| d.quad.is_finite()).collect())

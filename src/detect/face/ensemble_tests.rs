@@ -54,7 +54,7 @@ fn a_head_seen_in_a_turned_view_lies_turned_in_display_space() {
         assert!((found[0].quad.angle_rad().sin() - if quarter == 1 { 1.0 } else { -1.0 }).abs() < 1e-4);
         assert!(found[0].quad.contains(center), "{:?}", found[0]);
         // A twenty-seventh of the picture is more than the usual share: its mask costs some of the evidence.
-        let cost = COST_SLOPE * (12.0 * 18.0 / 6000.0 / USUAL_SHARE).ln().min(IN_CLIPS.1);
+        let cost = COST_SLOPE * (12.0 * 18.0 / 6000.0 / USUAL_SHARE).ln().min(MOST_LOG_SHARE_IN_CLIPS);
         assert!((found[0].score - sigmoid(Net::YuNet.logit(0.9) - cost)).abs() < 1e-4);
     }
     assert!(detector.detect(&picture, Effort::Fast(Headings::UPRIGHT)).unwrap().is_empty());
@@ -86,7 +86,7 @@ fn what_all_views_agree_on_is_one_sure_head_with_any_choice_of_networks() {
 #[test]
 fn evidence_asked_for_rises_with_what_the_mask_costs() {
     let picture = Size::new(1000, 1000);
-    let margin_of = |side: f32, bounds: LogShares| {
+    let margin_of = |side: f32| {
         let candidate = super::super::gather::Candidate {
             net: Net::YuNet,
             pass: 0,
@@ -97,23 +97,13 @@ fn evidence_asked_for_rises_with_what_the_mask_costs() {
             heading: 0,
             landmarks: None,
         };
-        margin(&unweighed(vec![candidate], picture)[0], picture, bounds)
+        margin(&unweighed(vec![candidate], picture)[0], picture, f32::INFINITY)
     };
-    // A hundredth of the picture is the usual cost; what is asked for changes by the share's logarithm within bounds.
-    let table: [(f32, LogShares, f32); 8] = [
-        (100.0, IN_PHOTOS, 0.0),
-        (400.0, IN_PHOTOS, 16f32.ln()),
-        (80.0, IN_PHOTOS, 0.64f32.ln()),
-        (5.0, IN_PHOTOS, -1.0),
-        (400.0, IN_CLIPS, 1.0),
-        (50.0, IN_CLIPS, -(4f32.ln())),
-        (5.0, IN_CLIPS, -4.0),
-        (5.0, WHEN_UNSURE, -4.0),
-    ];
-    for (side, bounds, log_share) in table {
-        let got = margin_of(side, bounds);
-        assert!((got + COST_SLOPE * log_share).abs() < 1e-3, "{side} {bounds:?}: {got}");
-    }
+    // A hundredth of the picture is the usual cost; a hundred times less asks for less down to a bound.
+    assert!(margin_of(100.0).abs() < 1e-3);
+    assert!((margin_of(400.0) + 0.6 * 16f32.ln()).abs() < 1e-3);
+    assert!((margin_of(50.0) - 0.6 * 4f32.ln()).abs() < 1e-3);
+    assert!((margin_of(5.0) - 0.6 * 4.0).abs() < 1e-3);
 }
 
 #[test]

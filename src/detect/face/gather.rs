@@ -38,15 +38,13 @@ pub struct Candidate {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
     pub area: Rect,
-    /// Clockwise turn, eighths of a circle, that sets the heads in question upright.
-    pub eighths: u8,
     pub cores: Vec<Rect>,
 }
 
 impl Window {
     pub fn whole(size: Size) -> Window {
         let area = Rect::new(0.0, 0.0, size.width as f32, size.height as f32);
-        Window { area, eighths: 0, cores: vec![area] }
+        Window { area, cores: vec![area] }
     }
 }
 
@@ -98,8 +96,8 @@ impl Net {
     }
 }
 
-/// Shows the views to the networks that are present, in each window, and adds what they find. Eighths count from the
-/// window's own turn. [`Scale::Fine`] looks at the whole picture in tiles of its own.
+/// Shows the views to the networks that are present, in each window, and adds what they find. [`Scale::Fine`] looks at
+/// the whole picture in tiles of its own.
 pub fn look(
     networks: &mut Networks,
     picture: &Picture,
@@ -115,7 +113,6 @@ pub fn look(
     for window in tiled.as_deref().unwrap_or(windows) {
         let part = faced(part_of(picture, window, factor)?, views.mirrored);
         for &eighths in views.eighths {
-            let eighths = (eighths + window.eighths) % 8;
             let view = turned_by_eighths(&part.picture, eighths);
             let map = part.source_from_derived.after(&view.source_from_derived);
             let view = Derived { picture: view.picture, source_from_derived: map };
@@ -138,7 +135,7 @@ fn tile_windows(size: Size, factor: f32) -> Vec<Window> {
     let tile = |area: Rect| {
         let (x, width) = inner(area.x, area.width, size.width);
         let (y, height) = inner(area.y, area.height, size.height);
-        Window { area, eighths: 0, cores: vec![Rect::new(x, y, width, height)] }
+        Window { area, cores: vec![Rect::new(x, y, width, height)] }
     };
     tiles(size, side, overlap).into_iter().map(tile).collect()
 }

@@ -11,12 +11,7 @@ const LEAST_GROWTH: f32 = 0.3;
 /// Size, as a share of the longer side, at which [`GROWTH`] holds; smaller faces have less exact boxes.
 const USUAL_SIZE: f32 = 0.1;
 const SIZE_EXPONENT: f32 = 0.8;
-const LEAST_BY_SIZE: f32 = 0.5;
-/// Heights of a face for each width below which its box is taken for a part of it: where a strip or a bandage hides eyes
-/// or forehead, networks give what is left to see.
-const LEAST_ASPECT: f32 = 1.2;
-/// Share of what such a box lacks that lies above it; chins are found more often than foreheads.
-const LACKING_ABOVE: f32 = 0.8;
+const SIZE_RANGE: (f32, f32) = (0.5, 2.0);
 /// Widths of the box by which the back of the head reaches further for each width that the nose is off the middle.
 const BACK_OF_HEAD: f32 = 2.0;
 /// Noses of frontal faces are off the middle by this much.
@@ -24,23 +19,21 @@ const FRONTAL: f32 = 0.02;
 const MOST_YAW: f32 = 0.35;
 
 /// The quad whose inscribed superellipse ([`crate::types::plan::Shape::Head`]) hides the head. Picture space, not
-/// clipped; `picture` is the size of the picture. `most_by_size` bounds what small faces are grown by for their less exact
-/// boxes.
-pub fn head_quad(head: &Head, picture: Size, most_by_size: f32) -> Quad {
+/// clipped; `picture` is the size of the picture.
+pub fn head_quad(head: &Head, picture: Size) -> Quad {
     let face = Quad::rotated_rect(head.center, head.width, head.height, angle_rad(head.heading));
     let longest = picture.width.max(picture.height).max(1) as f32;
     let relative = (head.width * head.height).sqrt() / longest;
-    let by_size = (USUAL_SIZE / relative).powf(SIZE_EXPONENT).clamp(LEAST_BY_SIZE, most_by_size);
+    let by_size = (USUAL_SIZE / relative).powf(SIZE_EXPONENT).clamp(SIZE_RANGE.0, SIZE_RANGE.1);
     let grow = |share: f32| (share * by_size).max(LEAST_GROWTH);
     let yaw = head.landmarks.map_or(0.0, |landmarks| nose_offset(landmarks, head));
     let back = BACK_OF_HEAD * (yaw.abs() - FRONTAL).max(0.0);
-    let lacking = (LEAST_ASPECT * head.width / head.height - 1.0).clamp(0.0, LEAST_ASPECT);
     face.grown(Margins {
         // The back of the head lies where the nose points away from.
         left: grow(GROWTH.left) + if yaw > 0.0 { back } else { 0.0 },
-        top: grow(GROWTH.top) + LACKING_ABOVE * lacking,
+        top: grow(GROWTH.top),
         right: grow(GROWTH.right) + if yaw < 0.0 { back } else { 0.0 },
-        bottom: grow(GROWTH.bottom) + (1.0 - LACKING_ABOVE) * lacking,
+        bottom: grow(GROWTH.bottom),
     })
 }
 

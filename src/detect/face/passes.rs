@@ -67,21 +67,18 @@ impl Views {
 }
 
 const QUARTERS: &[u8] = &[0, 2, 4, 6];
-const UPRIGHT: &[u8] = &[0];
-/// To both sides of upright.
-const LEANING: &[u8] = &[1, 7];
+const DIAGONALS: &[u8] = &[1, 3, 5, 7];
 const BOTH: &[Net] = &[Net::YuNet, Net::CenterFace];
 const ALL: &[Net] = &[Net::YuNet, Net::CenterFace, Net::Seeta];
 
 /// Photos.
 pub const THOROUGH: &[Views] = &[Views::new(ALL, Scale::Base, QUARTERS), Views::new(BOTH, Scale::Fine, QUARTERS)];
 
-/// A second look at the surroundings of heads that the first left unsure; eighths count from the head's own heading,
-/// because views that are far from it cost as much and tell little.
+/// A second look at the surroundings of heads that the first left unsure.
 pub const AGAIN: &[Views] = &[
-    Views::new(BOTH, Scale::Base, LEANING),
-    Views::new(&[Net::CenterFace], Scale::Double, UPRIGHT),
-    Views::new(&[Net::CenterFace], Scale::Half, UPRIGHT),
+    Views::new(BOTH, Scale::Base, DIAGONALS),
+    Views::new(&[Net::CenterFace], Scale::Double, QUARTERS),
+    Views::new(&[Net::CenterFace], Scale::Half, QUARTERS),
 ];
 
 /// Key frames of clips.

@@ -210,7 +210,7 @@ fn a_lost_head_keeps_its_place_or_the_whole_picture_masked() {
     let scratch = Scratch::new();
     scratch.copy("demo/portrait.jpg", "portrait.jpg");
     let make = "-loop 1 -t 1.2 -i portrait.jpg -vf pad=1280:960:300:200:gray,\
-        drawbox=x=400:y=260:w=320:h=320:color=brown:t=fill:enable='gt(t,0.6)' -r 25 -c:v libx264 -pix_fmt yuv420p";
+        drawbox=x=380:y=200:w=380:h=460:color=brown:t=fill:enable='gt(t,0.6)' -r 25 -c:v libx264 -pix_fmt yuv420p";
     scratch.ffmpeg(make, "clip.mp4");
     for (choice, corner) in [("hold", false), ("blank", true)] {
         let call =

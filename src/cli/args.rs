@@ -105,6 +105,10 @@ pub struct Run {
     #[arg(long)]
     pub show_paths: bool,
 
+    /// Tell where the time of each file went: wall and processor seconds of the parts of every phase
+    #[arg(long)]
+    pub timings: bool,
+
     /// Errors only
     #[arg(short, long)]
     pub quiet: bool,

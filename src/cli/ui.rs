@@ -15,6 +15,7 @@ use withhold::types::finding::{Finding, Rule, Severity};
 use withhold::types::progress::{Continue, Observer, Phase};
 use withhold::types::report::{CHECK_KIND, RunReport, Status};
 use withhold::types::time::timecode;
+use withhold::types::timing::{Part, Spent};
 
 use super::args::{Format, Run};
 
@@ -140,6 +141,7 @@ impl BatchObserver for Ui<'_> {
             // A reader that went away (a closed pipe) must not stop the batch.
             let _ = writeln!(std::io::stdout().lock(), "{line}");
         }
+        timing_lines(&report.timings).iter().for_each(|line| self.line(line));
         if report.kind == CHECK_KIND {
             check_lines(input, report, self.quiet, self.verbose).iter().for_each(|line| self.line(line));
             return;
@@ -234,6 +236,22 @@ fn rule_lines(findings: &[Finding], verbose: bool) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A line for each phase: the whole, then its parts, the dearest first.
+fn timing_lines(timings: &[Spent]) -> Vec<String> {
+    let line = |whole: &Spent| {
+        let mut parts: Vec<&Spent> =
+            timings.iter().filter(|s| s.phase == whole.phase && s.part != Part::Whole).collect();
+        parts.sort_by(|a, b| b.cpu_secs.total_cmp(&a.cpu_secs));
+        let others = whole.cpu_secs - parts.iter().map(|s| s.cpu_secs).sum::<f64>();
+        let parts: Vec<String> =
+            parts.iter().map(|s| format!("{} {:.2} ({}x)", s.part.name(), s.cpu_secs, s.calls)).collect();
+        let (name, wall, cpu) = (phase_name(whole.phase), whole.wall_secs, whole.cpu_secs);
+        let list = parts.join(", ");
+        format!("  {name}: {wall:.2} s, processor {cpu:.2} s: {list}, other threads and start {others:.2}")
+    };
+    timings.iter().filter(|s| s.part == Part::Whole).map(line).collect()
 }
 
 fn plural(count: u64) -> &'static str {

@@ -2,10 +2,13 @@
 
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use super::clock::timed;
 use super::worker::MORE_MEMORY;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::frame::{Frame, SourceInfo};
+use crate::types::progress::{Observer, Phase};
 use crate::types::stage::Source;
+use crate::types::timing::Part;
 
 /// Frames that wait at most; bounded in bytes as well.
 const MAX_QUEUED_FRAMES: usize = 8;
@@ -16,13 +19,14 @@ pub fn decode_ahead<'scope>(
     mut source: Box<dyn Source>,
     budget_bytes: usize,
     info: &SourceInfo,
+    (observer, phase): (&'scope dyn Observer, Phase),
 ) -> Result<Receiver<Result<Frame>>> {
     // Four bytes a pixel is more than any common format has.
     let frame_bytes = (info.coded.pixels() as usize * 4).max(1);
     let (send, receive) = sync_channel((budget_bytes / frame_bytes).clamp(1, MAX_QUEUED_FRAMES));
     let decoding = move || {
         loop {
-            let next = source.next_frame().transpose();
+            let next = timed(observer, phase, Part::Decode, || source.next_frame()).transpose();
             let Some(next) = next else { break };
             let failed = next.is_err();
             // A receiver that is gone has its own error to tell.

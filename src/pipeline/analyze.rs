@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
+use super::clock::timed;
 use super::detectors::{Ask, Detectors, models_used, zoo};
 use super::plans;
 use super::schedule::{Feedback, Look, Place, look as scheduled};
@@ -28,6 +29,7 @@ use crate::types::geometry::Margins;
 use crate::types::plan::{PLAN_VERSION, PlanHeader, RedactionPlan};
 use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::time::{FrameIndex, FrameSpan, FrameTimes};
+use crate::types::timing::Part;
 use crate::types::track::Track;
 
 /// Longest side of the small grey pictures that tracks are followed in, pixels.
@@ -152,14 +154,14 @@ fn look(
         for (number, mut detectors) in detectors.into_iter().enumerate() {
             let (work_in, looked_out) = (Arc::clone(&work_in), looked_out.clone());
             let wanted = job.settings.style;
-            let looking = move || run_networks(&mut detectors, wanted, &work_in, &looked_out);
+            let looking = move || run_networks(&mut detectors, wanted, &work_in, &looked_out, observer);
             spawn(format!("look-{number}")).spawn_scoped(scope, looking).map_err(failed)?;
         }
         drop((looked_out, work_in));
         let tracker = Tracker::new(TrackSettings::default(), first);
         let told = &feedback;
         let collecting = move || {
-            let collected = collect(tracker, &looked_in, told);
+            let collected = collect(tracker, &looked_in, told, observer);
             told.close();
             collected
         };
@@ -216,7 +218,7 @@ fn decode(
     let mut scheduler = Scheduler { info, feedback, out, small, large, scene_start: 0, held: None };
     let (mut cuts, mut motion) = (SceneCutDetector::default(), MotionEstimator::default());
     let mut told = Decoded { pts: vec![], damaged: vec![], scene_cuts: vec![] };
-    while let Some(frame) = opened.source.next_frame()? {
+    while let Some(frame) = timed(observer, Phase::Analyze, Part::Decode, || opened.source.next_frame())? {
         told.pts.push(frame.pts);
         if frame.damaged {
             match told.damaged.last_mut() {
@@ -224,16 +226,20 @@ fn decode(
                 _ => told.damaged.push(FrameSpan::new(frame.index, frame.index + 1)),
             }
         }
-        let picture = scheduler.small.picture(&frame)?;
-        let scene_cut = cuts.push(&picture) && frame.index > 0;
+        let (picture, luma, is_cut) = timed(observer, Phase::Analyze, Part::Prepare, || -> Result<_> {
+            let picture = scheduler.small.picture(&frame)?;
+            let luma = Luma::from_picture(&picture, LUMA_SIDE);
+            let is_cut = cuts.push(&picture);
+            Ok((picture, luma, is_cut))
+        })?;
+        let scene_cut = is_cut && frame.index > 0;
         scheduler.release(scene_cut)?;
         if scene_cut {
             told.scene_cuts.push(frame.index);
             scheduler.scene_start = frame.index;
             motion.reset();
         }
-        let luma = Luma::from_picture(&picture, LUMA_SIDE);
-        let motion = motion.push(&luma);
+        let motion = timed(observer, Phase::Analyze, Part::Prepare, || motion.push(&luma));
         let (index, pts) = (frame.index, frame.pts);
         let work = Work { frame: index, pts, picture, large: None, luma, motion, scene_cut, look: Look::default() };
         scheduler.held = Some((frame, work));
@@ -250,11 +256,12 @@ fn run_networks(
     style: crate::types::plan::MaskStyle,
     work_in: &Mutex<Receiver<Work>>,
     looked_out: &SyncSender<Result<Looked>>,
+    observer: &dyn Observer,
 ) {
     loop {
         let next = work_in.lock().unwrap_or_else(|e| e.into_inner()).recv();
         let Ok(work) = next else { break };
-        let looked = detect(detectors, &work).map(|detections| behind(work, style, detections));
+        let looked = detect(detectors, &work, observer).map(|detections| behind(work, style, detections));
         let failed = looked.is_err();
         if looked_out.send(looked).is_err() || failed {
             break;
@@ -262,11 +269,19 @@ fn run_networks(
     }
 }
 
-fn detect(detectors: &mut Detectors, work: &Work) -> Result<Vec<Detection>> {
+fn detect(detectors: &mut Detectors, work: &Work, observer: &dyn Observer) -> Result<Vec<Detection>> {
     let Look { ask: Ask { faces, text }, wide } = work.look;
     let large = work.large.as_ref().unwrap_or(&work.picture);
-    let mut found = detectors.detect(if wide { large } else { &work.picture }, Ask { faces, text: None })?;
-    found.extend(detectors.detect(large, Ask { faces: None, text })?);
+    let mut found = Vec::new();
+    if faces.is_some() {
+        let picture = if wide { large } else { &work.picture };
+        let mut look = || detectors.detect(picture, Ask { faces, text: None });
+        found.extend(timed(observer, Phase::Analyze, Part::Faces, &mut look)?);
+    }
+    if text.is_some() {
+        let mut look = || detectors.detect(large, Ask { faces: None, text });
+        found.extend(timed(observer, Phase::Analyze, Part::Text, &mut look)?);
+    }
     Ok(found)
 }
 
@@ -293,6 +308,7 @@ fn collect(
     mut tracker: Tracker,
     looked_in: &Receiver<Result<Looked>>,
     feedback: &Feedback,
+    observer: &dyn Observer,
 ) -> Result<(Vec<Track>, ToneSamples)> {
     let mut waiting: BTreeMap<FrameIndex, Looked> = BTreeMap::new();
     let mut next = 0;
@@ -302,7 +318,8 @@ fn collect(
         waiting.insert(looked.found.frame, looked);
         while let Some(looked) = waiting.remove(&next) {
             tones.merge(looked.tones);
-            tracker.push(&looked.found, looked.motion, looked.luma)?;
+            let push = || tracker.push(&looked.found, looked.motion, looked.luma);
+            timed(observer, Phase::Analyze, Part::Track, push)?;
             tracks.append(&mut tracker.take_finished());
             feedback.tell(next, headings(&tracker));
             next += 1;

@@ -78,24 +78,27 @@ impl Detectors {
         Ok(sets)
     }
 
-    /// The detectors that verification uses: for faces a network that redaction never sees.
-    pub fn for_verification(settings: &Settings, zoo: &Zoo) -> Result<Self> {
-        Self::reserved(settings, zoo, FINEST_TILE)
+    /// The detectors that verification uses, one set for each thread: for faces a network that redaction never sees.
+    pub fn for_verification(settings: &Settings, zoo: &Zoo, threads: usize) -> Result<Vec<Self>> {
+        // Where text may stay, seeing it again tells nothing.
+        let text = if settings.targets.lines == TextScope::All { text_detector(settings, zoo)? } else { None };
+        let text = text.map(|detector| Shared(Arc::new(Mutex::new(detector))));
+        let shared = || text.clone().map(|shared| Box::new(shared) as Box<dyn Detector>);
+        (0..threads).map(|_| Self::reserved(settings, zoo, FINEST_TILE, shared())).collect()
     }
 
-    /// The same, looking for smaller faces.
+    /// The same for one thread, looking for smaller faces.
     pub fn for_check(settings: &Settings, zoo: &Zoo) -> Result<Self> {
-        Self::reserved(settings, zoo, GATE_TILE)
+        let text = if settings.targets.lines == TextScope::All { text_detector(settings, zoo)? } else { None };
+        Self::reserved(settings, zoo, GATE_TILE, text)
     }
 
-    fn reserved(settings: &Settings, zoo: &Zoo, finest_tile: u32) -> Result<Self> {
+    fn reserved(settings: &Settings, zoo: &Zoo, finest_tile: u32, text: Option<Box<dyn Detector>>) -> Result<Self> {
         let faces = settings.targets.faces.then(|| -> Result<Box<dyn Detector>> {
             let blazeface = Box::new(BlazeFace::new(zoo.network(Model::BlazeFace)?));
             Ok(Box::new(FaceVerifier::new(blazeface, None, VERIFIER_THRESHOLD, finest_tile)))
         });
         let faces = faces.transpose()?;
-        // Where text may stay, seeing it again tells nothing.
-        let text = if settings.targets.lines == TextScope::All { text_detector(settings, zoo)? } else { None };
         // Codes and documents are shapes, which the same search would see the same way.
         Ok(Self { faces, text, codes: None, documents: Documents::Off, lines: TextScope::All })
     }

@@ -8,6 +8,7 @@ mod ahead;
 pub mod analyze;
 pub mod batch;
 pub mod check;
+mod clock;
 pub mod commit;
 mod contents;
 mod detectors;

@@ -11,6 +11,7 @@ use std::io::BufWriter;
 use std::path::Path;
 
 use super::ahead::decode_ahead;
+use super::clock::timed;
 use super::plans;
 use super::search::SourceSearch;
 use super::settings::{AudioChoice, ENCODER_THREADS, Settings};
@@ -30,6 +31,7 @@ use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::report::VerifyReport;
 use crate::types::stage::Sink;
 use crate::types::time::{FrameIndex, TimeBase};
+use crate::types::timing::Part;
 use crate::verify::coverage::FrameDigest;
 use crate::verify::sidecar::DigestWriter;
 
@@ -168,34 +170,42 @@ fn render_clip(opened: Opened, order: Order) -> Result<Outcome> {
     let mut search = SourceSearch::new(plan, settings, &info)?;
     let mut pts = Vec::new();
     std::thread::scope(|scope| {
-        let frames = decode_ahead(scope, opened.source, settings.limits.in_flight_bytes, &info)?;
+        let frames =
+            decode_ahead(scope, opened.source, settings.limits.in_flight_bytes, &info, (observer, Phase::Render))?;
         let mut painter: Option<Painter> = None;
         let mut sink: Option<ClipSink> = None;
         let mut offset = 0;
         for frame in frames {
             let mut frame = frame?;
             pts.push(frame.pts);
-            search.look(&frame)?;
-            painter.get_or_insert_with(|| Painter::new(plan, &info, &frame)).paint(&mut frame)?;
-            if frame.index == 0 {
-                offset = clock_offset(frame.pts, info.time_base);
-                if offset != 0 {
-                    outcome.findings.push(rebased(info.time_base.secs(frame.pts)));
-                }
+            if search.is_due(&frame) {
+                timed(observer, Phase::Render, Part::Search, || search.look(&frame))?;
             }
-            frame.pts -= offset;
-            let frame = normalizer.apply(frame)?;
-            digests.write(&FrameDigest::of(&frame))?;
-            let done = frame.index + 1;
-            match &mut sink {
-                Some(sink) => sink.write(frame)?,
-                None => {
-                    let mut new =
-                        ClipSink::create(staged, normalizer.output_info(), encode_settings(file, settings, offset)?)?;
-                    new.write(frame)?;
-                    sink = Some(new);
+            let painter = painter.get_or_insert_with(|| Painter::new(plan, &info, &frame));
+            let masked = timed(observer, Phase::Render, Part::Mask, || -> Result<Frame> {
+                painter.paint(&mut frame)?;
+                if frame.index == 0 {
+                    offset = clock_offset(frame.pts, info.time_base);
+                    if offset != 0 {
+                        outcome.findings.push(rebased(info.time_base.secs(frame.pts)));
+                    }
                 }
-            }
+                frame.pts -= offset;
+                let frame = normalizer.apply(frame)?;
+                digests.write(&FrameDigest::of(&frame))?;
+                Ok(frame)
+            })?;
+            let done = masked.index + 1;
+            timed(observer, Phase::Render, Part::Encode, || -> Result<()> {
+                let sink = match &mut sink {
+                    Some(sink) => sink,
+                    None => {
+                        let settings = encode_settings(file, settings, offset)?;
+                        sink.insert(ClipSink::create(staged, normalizer.output_info(), settings)?)
+                    }
+                };
+                sink.write(masked)
+            })?;
             outcome.frames = done;
             if observer.progress(Phase::Render, done, Some(plan.header.frames.count)) == Continue::Cancel {
                 return Err(interrupted());
@@ -203,7 +213,7 @@ fn render_clip(opened: Opened, order: Order) -> Result<Outcome> {
         }
         check_frames(&plan.header, &pts, &info)?;
         let sink = sink.ok_or_else(|| Error::new(Stage::Decode, ErrorKind::Damaged, "holds no frame"))?;
-        Box::new(sink).finish()
+        timed(observer, Phase::Render, Part::Encode, || Box::new(sink).finish())
     })?;
     digests.finish()?;
     outcome.verify = Some(seen_in_source(&search));

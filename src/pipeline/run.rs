@@ -25,6 +25,7 @@ use crate::types::finding::{Finding, Rule, Severity};
 use crate::types::plan::Region;
 use crate::types::progress::Observer;
 use crate::types::report::{CHECK_KIND, ErrorReport, REPORT_KIND, REPORT_VERSION, RunReport, Status};
+use crate::types::timing::{self, Spent};
 
 /// Times a file may be rendered again because verification found something to add.
 const MAX_EXTRA_ROUNDS: u32 = 2;
@@ -56,6 +57,8 @@ pub struct Batch<'a> {
     pub shard: Option<Shard>,
     /// Put input paths into reports.
     pub show_paths: bool,
+    /// Put into reports where the time went.
+    pub show_timings: bool,
     pub settings: Settings,
     /// Files (photos) or inference threads (clips) at work at once.
     pub jobs: usize,
@@ -191,6 +194,7 @@ impl Batch<'_> {
             verify: None,
             findings: vec![],
             error: None,
+            timings: vec![],
             sheet: None,
         };
         match &self.entries[index] {
@@ -248,7 +252,16 @@ impl Batch<'_> {
             staging: Staging::create(&self.work_dir)?,
             observer,
             unsandboxed: None,
+            timings: vec![],
         };
+        let done = self.steps(&mut file, index, &target, report);
+        if self.show_timings {
+            report.timings = std::mem::take(&mut file.timings);
+        }
+        done
+    }
+
+    fn steps(&self, file: &mut FileRun<'_>, index: usize, target: &Path, report: &mut RunReport) -> Result<()> {
         let plan_path = file.staging.path("plan.json");
         match &self.task {
             Task::Analyze => {
@@ -257,8 +270,8 @@ impl Batch<'_> {
                 let plan = plans::read(&plan_path)?;
                 report.regions = count_regions(&plan.regions);
                 report.findings = plans::findings(&plan)?;
-                report.output = Some(item.output.display().to_string());
-                publish(&plan_path, &target, self.overwrite)?;
+                report.output = Some(file.item.output.display().to_string());
+                publish(&plan_path, target, self.overwrite)?;
             }
             Task::Check { orders, gate } => {
                 let sha256 = hash(&file.source)?;
@@ -269,13 +282,13 @@ impl Batch<'_> {
                 file.note_unsandboxed(report);
                 return outcome.error.map_or(Ok(()), |e| Err(e.into()));
             }
-            Task::Redact => return file.redact(false, &plan_path, &target, report),
+            Task::Redact => return file.redact(false, &plan_path, target, report),
             Task::Apply { plans: given, edits } => {
                 let mut plan = plans::read(&given[index])?;
                 file.targets = Targets::of_plan(&plan.header.settings);
                 plans::edit(&mut plan, edits).map_err(|e| e.at(&given[index]))?;
                 plans::write(&plan, &plan_path)?;
-                return file.redact(true, &plan_path, &target, report);
+                return file.redact(true, &plan_path, target, report);
             }
         }
         file.note_unsandboxed(report);
@@ -314,6 +327,8 @@ struct FileRun<'a> {
     observer: &'a dyn Observer,
     /// What of the sandbox a worker did not get.
     unsandboxed: Option<String>,
+    /// Where the workers' time went.
+    timings: Vec<Spent>,
 }
 
 impl FileRun<'_> {
@@ -325,6 +340,7 @@ impl FileRun<'_> {
         let watch = Watch { cancel: self.batch.cancel, observer: self.observer, began: self.began };
         let outcome = supervise::run(&job, &self.source, &self.staging, &watch)?;
         self.unsandboxed = outcome.unsandboxed.clone().or(self.unsandboxed.take());
+        outcome.timings.iter().for_each(|spent| timing::add(&mut self.timings, *spent));
         Ok(outcome)
     }
 
@@ -352,7 +368,11 @@ impl FileRun<'_> {
         report.output = Some(self.item.output.display().to_string());
         if let (Some(journal), Some(key)) = (&self.batch.journal, self.key.take()) {
             // As it is told once the file has its name; the input's path is for each run to tell.
-            journal.note(key, &staged, &RunReport { status: Status::Done, input: None, ..report.clone() })?;
+            journal.note(
+                key,
+                &staged,
+                &RunReport { status: Status::Done, input: None, timings: vec![], ..report.clone() },
+            )?;
         }
         publish(&staged, target, self.batch.overwrite)
     }

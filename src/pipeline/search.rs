@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::detectors::{Ask, Detectors, zoo};
 use super::settings::{Settings, VerifyLevel};
 use super::source::{CLIP_PICTURE_SIDE, Pictures};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::detection::{Detection, Effort, Headings};
 use crate::types::frame::{Frame, MediaKind, Picture, SourceInfo};
 use crate::types::plan::RedactionPlan;
@@ -29,25 +29,26 @@ pub struct Search {
 }
 
 impl Search {
-    pub fn new(plan: &RedactionPlan, settings: &Settings) -> Result<Self> {
+    /// One for each thread.
+    pub fn for_threads(plan: &RedactionPlan, settings: &Settings, threads: usize) -> Result<Vec<Self>> {
         let header = &plan.header;
         let spans: Vec<FrameSpan> = plan.regions.iter().filter(|r| r.decision.is_redact()).map(|r| r.span).collect();
         let timeline =
             Timeline { count: header.frames.count, key_frames: &[], cuts: &header.scene_cuts, masks: &spans };
-        let frames = match settings.verify {
+        let frames: BTreeSet<FrameIndex> = match settings.verify {
             VerifyLevel::Full => (0..header.frames.count).collect(),
             VerifyLevel::Sampled => frames_to_search(&timeline, STRIDE, MAX_SHARE).into_iter().collect(),
         };
-        let detectors = Detectors::for_verification(settings, &zoo(settings)?)?;
         let mut ask = Ask::all_of(header.source.kind);
         if settings.verify == VerifyLevel::Sampled && header.source.kind == MediaKind::Clip {
             // The network for text is not a reserved one: its cheap form does for a sample.
             ask.text = Some(Effort::Fast(Headings::UPRIGHT));
         }
-        Ok(Self { detectors, frames, ask })
+        let detectors = Detectors::for_verification(settings, &zoo(settings)?, threads)?;
+        Ok(detectors.into_iter().map(|detectors| Self { detectors, frames: frames.clone(), ask }).collect())
     }
 
-    pub fn is_due(&self, frame: FrameIndex) -> bool {
+    fn is_due(&self, frame: FrameIndex) -> bool {
         self.frames.contains(&frame)
     }
 
@@ -68,20 +69,24 @@ pub struct SourceSearch {
 
 impl SourceSearch {
     pub fn new(plan: &RedactionPlan, settings: &Settings, info: &SourceInfo) -> Result<Self> {
-        let mut search = Search::new(plan, settings)?;
+        let mut searches = Search::for_threads(plan, settings, 1)?;
+        let missing = || Error::new(Stage::Verify, ErrorKind::Internal, "there is no search");
+        let mut search = searches.pop().ok_or_else(missing)?;
         if settings.verify == VerifyLevel::Sampled && info.kind == MediaKind::Clip {
             search.frames = search.frames.into_iter().step_by(SOURCE_SHARE).collect();
         }
         Ok(Self { search, pictures: Pictures::new(info, CLIP_PICTURE_SIDE), looks: 0, hits: 0 })
     }
 
-    /// Looks at a frame that is not masked yet, if it is one of those to look at.
+    pub fn is_due(&self, frame: &Frame) -> bool {
+        self.search.is_due(frame.index)
+    }
+
+    /// Looks at a frame that is not masked yet.
     pub fn look(&mut self, frame: &Frame) -> Result<()> {
-        if self.search.is_due(frame.index) {
-            let hits = self.search.hits(&self.pictures.picture(frame)?)?;
-            self.looks += 1;
-            self.hits += hits.iter().filter(|h| h.score >= THRESHOLDS.look).count() as u64;
-        }
+        let hits = self.search.hits(&self.pictures.picture(frame)?)?;
+        self.looks += 1;
+        self.hits += hits.iter().filter(|h| h.score >= THRESHOLDS.look).count() as u64;
         Ok(())
     }
 }

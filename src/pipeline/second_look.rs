@@ -1,22 +1,26 @@
 //! Searching finished frames while others are compared: the networks take longer than all else of verification.
 
+use std::sync::Mutex;
 use std::sync::mpsc::Receiver;
 
+use super::clock::timed;
 use super::search::{Search, THRESHOLDS};
-use super::verify::moment;
+use super::verify::{MAX_MOMENTS, moment};
 use crate::error::Result;
 use crate::render::FrameMasks;
 use crate::types::detection::Class;
 use crate::types::frame::Picture;
 use crate::types::geometry::Quad;
 use crate::types::plan::Region;
+use crate::types::progress::{Observer, Phase};
 use crate::types::time::FrameIndex;
+use crate::types::timing::Part;
 use crate::verify::inpaint::without_masks;
 use crate::verify::redetect::{FrameContext, Verdict, judge};
 use crate::verify::sheet::Moment;
 
 /// Pictures of what was found again that are shown at most.
-const MAX_SHOWN: usize = 40;
+const MAX_SHOWN: usize = MAX_MOMENTS;
 
 /// A finished frame to search.
 pub struct Look<'a> {
@@ -33,16 +37,33 @@ pub struct Look<'a> {
 /// What a search came to.
 #[derive(Default)]
 pub struct Seen {
-    /// In the order of the looks.
     pub verdicts: Vec<Verdict>,
     pub moments: Vec<Moment>,
 }
 
-/// Searches until no more looks come.
-pub fn search_all(search: &mut Search, looks: &Receiver<Look<'_>>) -> Result<Seen> {
+impl Seen {
+    /// What several threads saw that took turns with looks in the order of their frames.
+    pub fn joined(parts: Vec<Seen>) -> Seen {
+        let mut seen = Seen::default();
+        for part in parts {
+            seen.verdicts.extend(part.verdicts);
+            seen.moments.extend(part.moments);
+        }
+        // Alike however the threads took turns.
+        seen.verdicts.sort_by_key(|v| v.frame);
+        seen.moments.sort_by_key(|m| m.frame);
+        seen.moments.truncate(MAX_SHOWN);
+        seen
+    }
+}
+
+/// Searches until no more looks come; several threads may share them.
+pub fn search_all(search: &mut Search, looks: &Mutex<Receiver<Look<'_>>>, observer: &dyn Observer) -> Result<Seen> {
     let mut seen = Seen::default();
-    for look in looks {
-        let verdict = judged(search, &look)?;
+    loop {
+        let next = looks.lock().unwrap_or_else(|e| e.into_inner()).recv();
+        let Ok(look) = next else { break };
+        let verdict = timed(observer, Phase::Verify, Part::Search, || judged(search, &look))?;
         if !verdict.findings.is_empty() && !look.is_shown && seen.moments.len() < MAX_SHOWN {
             let label = "found again".into();
             seen.moments.push(moment(&look.picture, look.frame, look.time_secs, label, &look.regions)?);
@@ -63,4 +84,19 @@ fn judged(search: &mut Search, look: &Look<'_>) -> Result<Verdict> {
     let keeps: Vec<(String, Class, Quad)> = kept.filter_map(|r| Some((r.id.clone(), r.class, place(&r)?))).collect();
     let context = FrameContext { frame: look.frame, time_secs: look.time_secs, masks: &masks, keeps: &keeps };
     Ok(judge(&look.picture, &hits, &context, &THRESHOLDS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_threads_saw_is_put_in_order() {
+        let part = |frames: &[FrameIndex]| Seen {
+            verdicts: frames.iter().map(|&frame| Verdict { frame, ..Verdict::default() }).collect(),
+            moments: vec![],
+        };
+        let seen = Seen::joined(vec![part(&[3, 10, 11]), part(&[0, 4]), part(&[])]);
+        assert_eq!(seen.verdicts.iter().map(|v| v.frame).collect::<Vec<_>>(), [0, 3, 4, 10, 11]);
+    }
 }

@@ -58,6 +58,7 @@ pub fn report() -> RunReport {
         verify: None,
         findings: vec![],
         error: None,
+        timings: vec![],
         sheet: None,
     }
 }

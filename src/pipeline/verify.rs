@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufReader;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 
 use super::ahead::decode_ahead;
+use super::clock::timed;
 use super::overlap::comparable;
 use super::plans;
 use super::render::{ActiveRegions, clock_offset};
@@ -30,6 +32,7 @@ use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::report::VerifyReport;
 use crate::types::stage::Source;
 use crate::types::time::{FrameIndex, TimeBase, timecode};
+use crate::types::timing::Part;
 use crate::verify::coverage::{
     self, Expected, FrameDigest, MASK_SHRINK_PIXELS, OrderCheck, Tolerance, check_mask, compare, shrink,
 };
@@ -41,7 +44,8 @@ use crate::verify::structure::{Expect, Facts, inspect};
 
 /// Share of a mask's samples that may be further off than the tolerance: ringing of neighbours.
 const MAX_FAILING: f64 = 0.01;
-const MAX_MOMENTS: usize = 40;
+/// Pictures on the contact sheet at most, of the plan's moments and of what was found again each.
+pub const MAX_MOMENTS: usize = 40;
 /// Frames that wait for the networks.
 const MAX_WAITING_LOOKS: usize = 4;
 const THUMBNAIL_SIDE: u32 = 480;
@@ -67,7 +71,9 @@ pub fn verify(job: &Job, orders: &VerifyOrders, observer: &dyn Observer) -> Resu
     check.report.hits_source = orders.hits_source;
     check.report.frames_searched_source = orders.frames_searched_source;
     check.findings.list.extend(facts.findings().iter().cloned());
-    check.all_frames(opened.source, &mut Search::new(&plan, settings)?, observer).map_err(unverified)?;
+    let threads = if is_clip(&plan) { settings.inference_threads.max(1) } else { 1 };
+    let searches = Search::for_threads(&plan, settings, threads)?;
+    check.all_frames(opened.source, searches, observer).map_err(unverified)?;
     if let Facts::Clip(facts) = &facts {
         check.compare_times(&facts.pts, TimeBase { num: 1, den: i32::try_from(facts.timescale).unwrap_or(i32::MAX) });
     }
@@ -142,23 +148,33 @@ impl<'a> Check<'a> {
         self.findings.tell(finding);
     }
 
-    /// Decodes on one thread, compares on this one and searches on a third.
-    fn all_frames(&mut self, source: Box<dyn Source>, search: &mut Search, observer: &dyn Observer) -> Result<()> {
-        let due = search.frames.clone();
+    /// Decodes on one thread, compares on this one and searches on further ones.
+    fn all_frames(&mut self, source: Box<dyn Source>, searches: Vec<Search>, observer: &dyn Observer) -> Result<()> {
+        let due = searches.first().map(|search| search.frames.clone()).unwrap_or_default();
         let info = self.info.clone();
         let seen = std::thread::scope(|scope| {
-            let frames = decode_ahead(scope, source, self.in_flight_bytes, &info)?;
+            let frames = decode_ahead(scope, source, self.in_flight_bytes, &info, (observer, Phase::Verify))?;
             let (send, looks) = sync_channel(MAX_WAITING_LOOKS);
-            let searching = std::thread::Builder::new().name("search".into());
-            let searching = searching.spawn_scoped(scope, move || search_all(search, &looks)).map_err(|e| {
+            let looks = Arc::new(Mutex::new(looks));
+            let failed = |e| {
                 let message = "a thread can't be started";
                 Error::new(Stage::Verify, ErrorKind::Internal, message).because(e).advise(MORE_MEMORY)
-            })?;
+            };
+            let mut searching = Vec::new();
+            for (number, mut search) in searches.into_iter().enumerate() {
+                let looks = Arc::clone(&looks);
+                let thread = std::thread::Builder::new().name(format!("search-{number}"));
+                let work = move || search_all(&mut search, &looks, observer);
+                searching.push(thread.spawn_scoped(scope, work).map_err(failed)?);
+            }
+            // When all searches have failed, nobody listens any more.
+            drop(looks);
             let compared = self.compare_frames(frames, &due, &send, observer);
             drop(send);
             let panicked = |_| Error::new(Stage::Verify, ErrorKind::Internal, "the search panicked");
             // A search that failed ends the comparison: its error is the cause.
-            let seen = searching.join().map_err(panicked)??;
+            let seen: Result<Vec<Seen>> = searching.into_iter().map(|s| s.join().map_err(panicked)?).collect();
+            let seen = Seen::joined(seen?);
             compared.map(|()| seen)
         })?;
         self.add(seen);
@@ -184,7 +200,8 @@ impl<'a> Check<'a> {
                 return Ok(());
             };
             self.expected_pts.push(expected.pts);
-            self.one_frame(&frame, &expected, due.contains(&frame.index), looks)?;
+            let is_due = due.contains(&frame.index);
+            timed(observer, Phase::Verify, Part::Compare, || self.one_frame(&frame, &expected, is_due, looks))?;
             self.report.frames += 1;
             if observer.progress(Phase::Verify, self.report.frames, Some(count)) == Continue::Cancel {
                 return Err(Error::new(Stage::Verify, ErrorKind::Cancelled, "interrupted"));

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 
+use super::clock::timed;
 use super::settings::AudioChoice;
 use super::worker::{Event, Job, Outcome, Step};
 use super::{analyze, check, detectors, render, sandbox, verify};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::report::ErrorReport;
+use crate::types::timing::{self, Part, Spent};
 
 /// Least time between two progress lines of a phase.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -73,27 +75,34 @@ fn lock_in(job: &Job, orders: &Path) -> Result<Option<String>> {
 }
 
 fn run(job: &Job, source: &File) -> Result<Outcome> {
-    let observer = Teller { told: Mutex::new(None) };
+    let observer = Teller { told: Mutex::new(None), spent: Mutex::new(Vec::new()) };
     let mut outcome = Outcome::default();
     for step in &job.steps {
-        let done = match step {
-            Step::Analyze { plan } => analyze::analyze(source, job, plan, &observer)?,
-            Step::Render { plan, staged, digest } => render::render(source, job, plan, staged, digest, &observer)?,
-            Step::Verify(orders) => verify::verify(job, orders, &observer)?,
-            Step::Check(orders) => check::check(source, job, orders, &observer)?,
+        let phase = match step {
+            Step::Analyze { .. } => Phase::Analyze,
+            Step::Render { .. } => Phase::Render,
+            Step::Verify(_) | Step::Check(_) => Phase::Verify,
         };
+        let done = timed(&observer, phase, Part::Whole, || match step {
+            Step::Analyze { plan } => analyze::analyze(source, job, plan, &observer),
+            Step::Render { plan, staged, digest } => render::render(source, job, plan, staged, digest, &observer),
+            Step::Verify(orders) => verify::verify(job, orders, &observer),
+            Step::Check(orders) => check::check(source, job, orders, &observer),
+        })?;
         outcome.frames = done.frames;
         outcome.findings.extend(done.findings);
         outcome.additions.extend(done.additions);
         outcome.verify = done.verify.or(outcome.verify);
         outcome.error = done.error.or(outcome.error);
     }
+    outcome.timings = observer.spent.into_inner().unwrap_or_else(|e| e.into_inner());
     Ok(outcome)
 }
 
 /// Tells progress to the supervisor, not more often than anyone looks.
 struct Teller {
     told: Mutex<Option<(Phase, Instant)>>,
+    spent: Mutex<Vec<Spent>>,
 }
 
 impl Observer for Teller {
@@ -108,5 +117,9 @@ impl Observer for Teller {
             }
         }
         Continue::Yes
+    }
+
+    fn spent(&self, spent: Spent) {
+        timing::add(&mut self.spent.lock().unwrap_or_else(|e| e.into_inner()), spent);
     }
 }

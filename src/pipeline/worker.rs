@@ -13,6 +13,7 @@ use crate::types::finding::Finding;
 use crate::types::plan::Region;
 use crate::types::progress::Phase;
 use crate::types::report::{ErrorReport, VerifyReport};
+use crate::types::timing::Spent;
 
 /// What to do when a worker can't get what it needs: most often its own limit is in the way.
 pub const MORE_MEMORY: &str = "--memory-limit allows more";
@@ -80,6 +81,9 @@ pub struct Outcome {
     /// Why a check is incomplete; what was found until then stands all the same.
     #[serde(default)]
     pub error: Option<ErrorReport>,
+    /// Where the time went.
+    #[serde(default)]
+    pub timings: Vec<Spent>,
     /// What of the sandbox was not enforced.
     pub unsandboxed: Option<String>,
 }

@@ -40,6 +40,10 @@ pub struct Acceptance {
 pub struct PolicySettings {
     /// Growth of heads as found.
     pub face_margins: Margins,
+    /// Further growth on all sides of heads that no thorough look was sure of (less for the surer ones), whose places
+    /// are less exact, and of heads that fill half of the picture's longer side, whose boxes are the tightest.
+    pub doubt_margin: f32,
+    pub large_margin: f32,
     pub face_shape: Shape,
     /// Padding of text on all sides, as a share of the line's height, and at least in pixels.
     pub text_pad: f32,
@@ -70,7 +74,9 @@ impl Default for PolicySettings {
     fn default() -> Self {
         Self {
             // Quads of faces hold the whole head already; places between detections are less sure than detections.
-            face_margins: Margins::even(0.06),
+            face_margins: Margins::even(0.03),
+            doubt_margin: 0.05,
+            large_margin: 0.05,
             face_shape: Shape::Head,
             text_pad: 0.15,
             text_pad_px: 2.0,
@@ -80,7 +86,7 @@ impl Default for PolicySettings {
             block_gap: None,
             hold_before_secs: 0.5,
             hold_after_secs: 0.5,
-            hold_growth_per_sec: 0.4,
+            hold_growth_per_sec: 0.25,
             on_lost: OnLost::Hold,
             keep_captions: false,
             lost_secs: Some(1.0),
@@ -154,6 +160,23 @@ pub fn grown(class: Class, quad: &Quad, settings: &PolicySettings) -> Quad {
     if settings.margin > 0.0 { own.grown(Margins::even(settings.margin)) } else { own }
 }
 
+/// Sizes of heads, as shares of the picture's longer side, between which [`PolicySettings::large_margin`] sets in.
+const LARGE: (f32, f32) = (0.3, 0.5);
+
+/// The settings for one track of a clip: how far its heads grow.
+fn settings_for(track: &Track, clip: &Clip, settings: &PolicySettings) -> PolicySettings {
+    if track.class != Class::Face || clip.times.count() == 1 {
+        return *settings;
+    }
+    let largest = track.points.iter().map(|p| p.quad.area()).fold(0.0, f32::max).sqrt();
+    let size = largest / clip.display.long_side().max(1) as f32;
+    let large = ((size - LARGE.0) / (LARGE.1 - LARGE.0)).clamp(0.0, 1.0) * settings.large_margin;
+    let more = large + settings.doubt_margin * (1.0 - track.looks.mean()).clamp(0.0, 1.0);
+    let Margins { left, top, right, bottom } = settings.face_margins;
+    let face_margins = Margins { left: left + more, top: top + more, right: right + more, bottom: bottom + more };
+    PolicySettings { face_margins, ..*settings }
+}
+
 /// Best score and number of a track's detections.
 fn evidence(track: &Track) -> (f32, usize) {
     track.detected().fold((0.0, 0), |(best, n), p| (p.score.max(best), n + 1))
@@ -174,6 +197,7 @@ fn is_established(track: &Track, acceptance: &Acceptance) -> bool {
 pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> Vec<MaskTrack> {
     let mut masks = Vec::with_capacity(tracks.len());
     for track in tracks.iter().filter(|t| !t.points.is_empty()) {
+        let settings = &settings_for(track, clip, settings);
         let (best, count) = evidence(track);
         let accepted = clip.times.count() == 1 || is_established(track, &settings.acceptance);
         let mut mask = MaskTrack {

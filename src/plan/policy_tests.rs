@@ -31,6 +31,24 @@ fn margins_follow_the_object() {
 }
 
 #[test]
+fn unsure_and_large_heads_of_clips_grow_more() {
+    let scene = FrameSpan::new(0, 200);
+    let wide = |side: f32, mean: f32| {
+        let looks = Looks { count: 2, best: 0.9, sum: 2.0 * mean };
+        let quads = [upright(100.0, 100.0, side, side); 3];
+        let seen = Track { looks, ..track(Class::Face, 50, &quads, 0.9, scene) };
+        masks(&[seen], &PolicySettings::default())[0].at(51).map(|m| m.quad.width() / side)
+    };
+    let longest = DISPLAY.long_side() as f32;
+    let (small, large) = (0.1 * longest, 0.6 * longest);
+    // Size, mean score of the looks, growth on each side.
+    for (side, mean, growth) in [(small, 1.0, 0.03), (small, 0.4, 0.06), (large, 1.0, 0.08), (large, 0.4, 0.11)] {
+        let got = wide(side, mean).unwrap();
+        assert!((got - 1.0 - 2.0 * growth).abs() < 1e-3, "{side} {mean}: {got}");
+    }
+}
+
+#[test]
 fn weak_tracks_stay_in_the_plan_as_kept() {
     let scene = FrameSpan::new(0, 200);
     let quad = upright(600.0, 300.0, 60.0, 80.0);

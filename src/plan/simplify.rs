@@ -16,7 +16,7 @@ pub struct Slack {
 
 impl Default for Slack {
     fn default() -> Self {
-        Self { share: 0.03, least_px: 0.75 }
+        Self { share: 0.015, least_px: 0.75 }
     }
 }
 

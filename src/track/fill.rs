@@ -25,8 +25,14 @@ pub struct GapFrame {
 
 /// Interpolated points for the frames of `gap`, which lie between `from` and `to`; `last_camera` is the camera motion
 /// into the frame of `to`. The object is taken to move evenly relative to the scene; where it was followed by its looks,
-/// that place is covered too.
-pub fn fill_gap(from: &TrackPoint, to: &TrackPoint, gap: &[GapFrame], last_camera: &Similarity) -> Vec<TrackPoint> {
+/// the `core` of that place (a share of its sides) is covered too.
+pub fn fill_gap(
+    from: &TrackPoint,
+    to: &TrackPoint,
+    gap: &[GapFrame],
+    last_camera: &Similarity,
+    core: f32,
+) -> Vec<TrackPoint> {
     let mut forward = Vec::with_capacity(gap.len());
     let mut carried = from.quad;
     for step in gap {
@@ -46,7 +52,7 @@ pub fn fill_gap(from: &TrackPoint, to: &TrackPoint, gap: &[GapFrame], last_camer
             let even = between(&forward[k], &backward[k], (k + 1) as f32 / count);
             let nearest = (k + 1).min(gap.len() - k) as f32;
             let grown = even.grown(Margins::even((GROWTH_PER_FRAME * nearest).min(MAX_GROWTH)));
-            let quad = step.followed.map_or(grown, |f| covering(&[grown, f], even.angle_rad()));
+            let quad = step.followed.map_or(grown, |f| covering(&[grown, core_of(&f, core)], even.angle_rad()));
             TrackPoint { frame: step.frame, pts: step.pts, quad, origin: Origin::Interpolated, score: 0.0 }
         })
         .collect()
@@ -69,16 +75,22 @@ pub fn covering(quads: &[Quad], angle_rad: f32) -> Quad {
     Quad::around(&points, angle_rad)
 }
 
-/// Smooths the places of consecutive frames without lag, over `radius` frames to both sides. Each smoothed quad
-/// contains the one that it replaces, and that place half-way to both neighbours, so that motion within the exposure
-/// is covered.
-pub fn smooth(points: &mut [TrackPoint], radius: usize) {
+/// The quad with its sides scaled by `share`, around its centre.
+fn core_of(quad: &Quad, share: f32) -> Quad {
+    quad.grown(Margins::even((share - 1.0) / 2.0))
+}
+
+/// Smooths the places of consecutive frames without lag, over `radius` frames to both sides. Each smoothed quad has at
+/// least the mean sides of those around, and contains the `core` (a share of the sides) of the one that it replaces and
+/// of that place half-way to both neighbours, so that motion within the exposure is covered. With a core of 1 nothing
+/// found is given up; boxes that scatter and are larger than what they hold need less.
+pub fn smooth(points: &mut [TrackPoint], radius: usize, core: f32) {
     let mut start = 0;
     for i in 1..=points.len() {
         let breaks = i == points.len()
             || angle_between(points[i - 1].quad.angle_rad(), points[i].quad.angle_rad()).abs() > ANGLE_JUMP;
         if breaks {
-            smooth_run(&mut points[start..i], radius);
+            smooth_run(&mut points[start..i], radius, core);
             start = i;
         }
     }
@@ -90,7 +102,7 @@ fn window(i: usize, radius: usize, len: usize) -> std::ops::Range<usize> {
     i - r..i + r + 1
 }
 
-fn smooth_run(points: &mut [TrackPoint], radius: usize) {
+fn smooth_run(points: &mut [TrackPoint], radius: usize, core: f32) {
     let n = points.len();
     if n == 0 {
         return;
@@ -110,25 +122,28 @@ fn smooth_run(points: &mut [TrackPoint], radius: usize) {
         let center = Point::new(sum.x / count, sum.y / count);
         let angle = angles[range].iter().sum::<f32>() / count;
         frames.push((center, angle));
-        extents.push(extent(points, i, center, angle));
+        extents.push(extent(points, i, center, angle, core));
     }
+    let halves: Vec<[f32; 2]> = points.iter().map(|p| [p.quad.width() / 2.0, p.quad.height() / 2.0]).collect();
     for i in 0..n {
+        let near = window(i, radius, n);
         // Largest over the radius, then the mean of those: smooth, and never below the value itself.
         let around = |k: usize| k.saturating_sub(radius)..(k + radius + 1).min(n);
         let side = |s: usize| {
             let largest = |k: usize| extents[around(k)].iter().map(|e: &[f32; 4]| e[s]).fold(f32::MIN, f32::max);
-            around(i).map(largest).sum::<f32>() / around(i).len() as f32
+            let mean = near.clone().map(|k| halves[k][s % 2]).sum::<f32>() / near.len() as f32;
+            mean.max(around(i).map(largest).sum::<f32>() / around(i).len() as f32)
         };
         points[i].quad = rectangle(frames[i].0, frames[i].1, std::array::from_fn(side));
     }
 }
 
-/// How far the quad of point `i`, and its way half to the neighbours, reaches from `center` to the left, top, right and
+/// How far the core of point `i`, and its way half to the neighbours, reaches from `center` to the left, top, right and
 /// bottom of a frame turned by `angle`.
-fn extent(points: &[TrackPoint], i: usize, center: Point, angle: f32) -> [f32; 4] {
-    let quad = points[i].quad;
+fn extent(points: &[TrackPoint], i: usize, center: Point, angle: f32, core: f32) -> [f32; 4] {
+    let quad = core_of(&points[i].quad, core);
     let neighbours = [i.checked_sub(1), Some(i + 1).filter(|&j| j < points.len())];
-    let ways = neighbours.into_iter().flatten().map(|j| quad.lerp(&points[j].quad, 0.5));
+    let ways = neighbours.into_iter().flatten().map(|j| quad.lerp(&core_of(&points[j].quad, core), 0.5));
     let (s, c) = angle.sin_cos();
     let mut out = [f32::MIN; 4];
     for p in std::iter::once(quad).chain(ways).flat_map(|q| q.corners) {
@@ -173,7 +188,7 @@ mod tests {
         let gap: Vec<GapFrame> = (1..5)
             .map(|k| GapFrame { frame: k, pts: k as i64, camera: pan(pans[k as usize - 1]), followed: None })
             .collect();
-        let filled = fill_gap(&point(0, truth[0]), &point(5, truth[5]), &gap, &pan(pans[4]));
+        let filled = fill_gap(&point(0, truth[0]), &point(5, truth[5]), &gap, &pan(pans[4]), 1.0);
         assert_eq!(filled.len(), 4);
         for p in filled {
             assert_eq!(p.origin, Origin::Interpolated);
@@ -186,11 +201,11 @@ mod tests {
         let upright = Quad::rotated_rect(Point::new(300.0, 300.0), 60.0, 80.0, 0.0);
         let aside = Quad::rotated_rect(Point::new(340.0, 320.0), 60.0, 80.0, 0.1);
         let gap = [GapFrame { frame: 1, pts: 1, camera: Similarity::IDENTITY, followed: Some(aside) }];
-        let filled = fill_gap(&point(0, upright), &point(2, upright), &gap, &Similarity::IDENTITY);
+        let filled = fill_gap(&point(0, upright), &point(2, upright), &gap, &Similarity::IDENTITY, 1.0);
         assert!(filled[0].quad.contains_quad(&aside) && filled[0].quad.contains_quad(&upright));
         let down = Quad::rotated_rect(Point::new(300.0, 300.0), 60.0, 80.0, 3.1);
         let gap = [GapFrame { followed: None, ..gap[0] }];
-        let filled = fill_gap(&point(0, upright), &point(2, down), &gap, &Similarity::IDENTITY);
+        let filled = fill_gap(&point(0, upright), &point(2, down), &gap, &Similarity::IDENTITY, 1.0);
         assert!(filled[0].quad.contains_quad(&upright) && filled[0].quad.contains_quad(&down));
     }
 
@@ -207,16 +222,17 @@ mod tests {
             (6..34).map(|i| (left(i + 1) - 2.0 * left(i) + left(i - 1)).abs()).sum()
         };
         let before = jerk(&points);
-        smooth(&mut points, 3);
+        smooth(&mut points, 3, 0.85);
         assert!(jerk(&points) < before / 4.0, "{} of {before}", jerk(&points));
     }
 
     proptest! {
         #[test]
-        fn smoothed_contains_raw(
+        fn smoothed_contains_the_core_of_raw(
             start in (0f32..1000.0, 0f32..1000.0, 10f32..300.0, 10f32..300.0, -3f32..3.0),
             steps in prop::collection::vec((-40f32..40.0, -40f32..40.0, 0.8f32..1.25, 0.8f32..1.25, -1.5f32..1.5), 0..30),
             radius in 0usize..6,
+            core in 0.7f32..1.0,
         ) {
             let (mut x, mut y, mut w, mut h, mut a) = start;
             let mut points = vec![point(0, Quad::rotated_rect(Point::new(x, y), w, h, a))];
@@ -225,9 +241,10 @@ mod tests {
                 points.push(point(i as u64 + 1, Quad::rotated_rect(Point::new(x, y), w, h, a)));
             }
             let raw = points.clone();
-            smooth(&mut points, radius);
+            smooth(&mut points, radius, core);
             for (s, r) in points.iter().zip(&raw) {
-                prop_assert!(s.quad.contains_quad(&r.quad), "{:?} leaves {:?}", s.quad, r.quad);
+                let held = core_of(&r.quad, core);
+                prop_assert!(s.quad.contains_quad(&held), "{:?} leaves {:?}", s.quad, held);
             }
         }
     }

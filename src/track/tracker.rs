@@ -33,6 +33,9 @@ pub struct TrackSettings {
     pub glance_weight: f32,
     /// Frames to both sides over which places are smoothed.
     pub smooth_radius: usize,
+    /// Share of the sides of a head as found that its smoothed place always covers: boxes of whole heads scatter, and
+    /// the face fills three fifths of them.
+    pub face_core: f32,
 }
 
 impl Default for TrackSettings {
@@ -46,7 +49,15 @@ impl Default for TrackSettings {
             begin_glance_score: 0.75,
             glance_weight: 0.5,
             smooth_radius: 3,
+            face_core: 0.85,
         }
+    }
+}
+
+impl TrackSettings {
+    /// Text and the like are boxed tightly: nothing of them may be given up.
+    fn core(&self, class: Class) -> f32 {
+        if class == Class::Face { self.face_core } else { 1.0 }
     }
 }
 
@@ -67,6 +78,8 @@ struct Pending {
     pts: i64,
     camera: Similarity,
     followed: Option<(Quad, f32)>,
+    /// It was looked for in vain; else nobody looked.
+    missed: bool,
 }
 
 /// A track that may still go on.
@@ -184,7 +197,7 @@ impl Tracker {
                 Some(detection) => {
                     let glanced = found.face_look == FaceLook::Glance && detection.class == Class::Face;
                     let weight = if glanced { self.settings.glance_weight } else { 1.0 };
-                    live.observe(detection, now, self.settings.association.firm_score, weight);
+                    live.observe(detection, now, &self.settings, weight);
                 }
                 None if found.was_looked_for(live.class) => live.miss(now, &self.settings, self.time_base),
                 None => live.pass(now),
@@ -272,7 +285,7 @@ impl Tracker {
             if track.span().end == end {
                 track.end = TrackEdge::Cut;
             }
-            smooth(&mut track.points, self.settings.smooth_radius);
+            smooth(&mut track.points, self.settings.smooth_radius, self.settings.core(track.class));
         }
         tracks.sort_by_key(|t| (t.span().start, t.span().end));
         self.finished.append(&mut tracks);
@@ -283,7 +296,8 @@ impl Tracker {
 
 impl Live {
     /// A detection continues the track; frames since the last one are filled.
-    fn observe(&mut self, detection: &Detection, now: &Kept, firm_score: f32, weight: f32) {
+    fn observe(&mut self, detection: &Detection, now: &Kept, settings: &TrackSettings, weight: f32) {
+        let core = settings.core(self.class);
         let mut point = detected(detection, now.frame, now.pts);
         point.score *= weight;
         if now.thorough {
@@ -293,12 +307,14 @@ impl Live {
             let gap: Vec<GapFrame> = self
                 .pending
                 .drain(..)
-                .map(|p| GapFrame { frame: p.frame, pts: p.pts, camera: p.camera, followed: p.followed.map(|f| f.0) })
+                // Where nobody looked, its place is a guess that the detection behind it makes better.
+                .map(|p| (p.followed.filter(|_| p.missed).map(|f| f.0), p))
+                .map(|(followed, p)| GapFrame { frame: p.frame, pts: p.pts, camera: p.camera, followed })
                 .collect();
-            let filled = fill_gap(last, &point, &gap, &now.camera);
+            let filled = fill_gap(last, &point, &gap, &now.camera, core);
             self.points.extend(filled);
         }
-        self.filter.correct(&point.quad, if detection.score >= firm_score { 1.0 } else { 2.0 });
+        self.filter.correct(&point.quad, if detection.score >= settings.association.firm_score { 1.0 } else { 2.0 });
         self.points.push(point);
         // A look too small or flat to be learned is better than an old one: then the track is not followed.
         self.look = Appearance::learn(&now.luma, &detection.quad);
@@ -327,14 +343,14 @@ impl Live {
             }
         }
         let followed = followed.map(|f| (f.quad, f.score));
-        self.pending.push(Pending { frame: now.frame, pts: now.pts, camera: now.camera, followed });
+        self.pending.push(Pending { frame: now.frame, pts: now.pts, camera: now.camera, followed, missed: true });
     }
 
     /// Nobody looked in this frame: what was there goes on as it moved.
     fn pass(&mut self, now: &Kept) {
         let is_followed = self.pending.last().is_none_or(|p| p.followed.is_some());
         let followed = is_followed.then(|| (self.filter.quad(), 0.0));
-        self.pending.push(Pending { frame: now.frame, pts: now.pts, camera: now.camera, followed });
+        self.pending.push(Pending { frame: now.frame, pts: now.pts, camera: now.camera, followed, missed: false });
     }
 
     /// The track as it is known now: with the frames after the last detection to which it was followed.

@@ -13,4 +13,5 @@ pub mod report;
 pub mod rule;
 pub mod stage;
 pub mod time;
+pub mod timing;
 pub mod track;

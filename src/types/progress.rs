@@ -1,9 +1,12 @@
 //! How long work tells where it is, and how it is told to stop.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::timing::Spent;
+
 /// A phase of the work on one file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     Analyze,
@@ -22,6 +25,9 @@ pub enum Continue {
 pub trait Observer: Sync {
     /// `step` of `total` frames (`None`: not known) of `phase` are done.
     fn progress(&self, phase: Phase, step: u64, total: Option<u64>) -> Continue;
+
+    /// A part of the work took so long.
+    fn spent(&self, _: Spent) {}
 }
 
 /// An observer that lets everything pass.

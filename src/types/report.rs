@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::finding::{Finding, Severity};
+use super::timing::Spent;
 use crate::error::{ErrorKind, Stage};
 
 /// Version of the report's schema.
@@ -100,6 +101,9 @@ pub struct RunReport {
     pub findings: Vec<Finding>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorReport>,
+    /// Where the time went, only when asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timings: Vec<Spent>,
     /// Contact sheet, relative to the work folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sheet: Option<String>,

@@ -31,6 +31,7 @@ pub fn run_check(args: &Check) -> Result<Exit> {
         journal: None,
         shard: None,
         show_paths: args.run.show_paths,
+        show_timings: args.run.timings,
         settings: settings::of_check(args, &gate)?,
         jobs: settings::jobs(&args.run)?,
         cancel: &cancel,

@@ -51,6 +51,7 @@ fn run_batch(
         shard: journal.as_ref().and_then(Journal::shard),
         journal,
         show_paths: out.run.show_paths,
+        show_timings: out.run.timings,
         settings,
         jobs: settings::jobs(&out.run)?,
         cancel: &cancel,

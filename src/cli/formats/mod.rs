@@ -73,6 +73,7 @@ mod testing {
             verify: None,
             findings: vec![],
             error: None,
+            timings: vec![],
             sheet: None,
             resumed: false,
         }

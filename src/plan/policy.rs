@@ -75,7 +75,7 @@ impl Default for PolicySettings {
         Self {
             // Quads of faces hold the whole head already; places between detections are less sure than detections.
             face_margins: Margins::even(0.03),
-            doubt_margin: 0.05,
+            doubt_margin: 0.09,
             large_margin: 0.05,
             face_shape: Shape::Head,
             text_pad: 0.15,

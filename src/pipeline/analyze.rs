@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use super::detectors::{Ask, Detectors, models_used, zoo};
 use super::plans;
-use super::schedule::{Feedback, Look, Place, look as scheduled};
+use super::schedule::{Feedback, Look, Place, TEXT_EVERY, look as scheduled};
 use super::settings::Settings;
 use super::source::{CLIP_GLANCE_SIDE, CLIP_PICTURE_SIDE, Opened, Pictures, hash, open};
 use super::tone::ToneSamples;
@@ -109,6 +109,7 @@ fn plan_of(mut header: PlanHeader, tracks: &[Track], pts: &[i64], settings: &Set
     let mut policy = PolicySettings {
         margin: settings.margin,
         on_lost: settings.on_lost,
+        hold_frames: TEXT_EVERY,
         keep_captions: settings.keep_captions,
         ..PolicySettings::default()
     };
@@ -265,8 +266,8 @@ fn run_networks(
 fn detect(detectors: &mut Detectors, work: &Work) -> Result<Vec<Detection>> {
     let Look { ask: Ask { faces, text }, wide } = work.look;
     let large = work.large.as_ref().unwrap_or(&work.picture);
-    let mut found = detectors.detect(if wide { large } else { &work.picture }, Ask { faces, text: None })?;
-    found.extend(detectors.detect(large, Ask { faces: None, text })?);
+    let mut found = detectors.faces(if wide { large } else { &work.picture }, faces)?;
+    detectors.add_print(large, text, &mut found)?;
     Ok(found)
 }
 

@@ -7,12 +7,13 @@ Every symbology, seen at 0 to 60 degrees, with modules of 3 and 6 pixels, turned
 
 import argparse
 import pathlib
-import subprocess
 import tempfile
 
 import cv2
 import numpy as np
 import zxingcpp
+
+import tools
 
 KINDS = {
     "QRCode": "P<UTOERIKSSON<<ANNA<MARIA<1234567",
@@ -87,34 +88,42 @@ def draw(module: int, tilt: int, rng: np.random.Generator) -> tuple[np.ndarray, 
     return cv2.GaussianBlur(sheet.astype(np.uint8), (0, 0), 0.7), quads
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--withhold", default="target/release/withhold")
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    rng = np.random.default_rng(arguments.seed)
-    missed, count = [], 0
+def evaluate(withhold: pathlib.Path, seed: int = 1, flags: tuple[str, ...] = ()) -> list[tuple[str, int, int, float]]:
+    """Every code: kind, pixels of a module, tilt in degrees, masked share; a sheet without output has no share masked."""
+    rng = np.random.default_rng(seed)
+    results = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch, "in")
         folder.mkdir()
         truth = {}
         for module in MODULES:
             for tilt in TILTS:
-                name = f"module{module}_tilt{tilt}.png"
-                sheet, truth[name] = draw(module, tilt, rng)
-                cv2.imwrite(str(folder / name), sheet)
+                sheet, truth[module, tilt] = draw(module, tilt, rng)
+                cv2.imwrite(str(folder / f"module{module}_tilt{tilt}.png"), sheet)
         out = pathlib.Path(scratch, "out")
-        subprocess.run([arguments.withhold, "redact", folder, "-o", out, "--targets", "codes", "-q"], check=True)
-        for name, quads in truth.items():
-            redacted = cv2.imread(str(out / name))
-            masked = (np.abs(redacted.astype(int) - 128).max(2) <= 2).astype(np.uint8)
+        tools.Withhold(withhold, list(flags)).redact(folder, out, "codes")
+        for (module, tilt), quads in truth.items():
+            redacted = cv2.imread(str(out / f"module{module}_tilt{tilt}.png"))
             for kind, quad in quads.items():
+                if redacted is None:
+                    results.append((kind, module, tilt, 0.0))
+                    continue
+                masked = (np.abs(redacted.astype(int) - 128).max(2) <= 2).astype(np.uint8)
                 area = cv2.fillPoly(np.zeros_like(masked), [np.int32(np.round(quad))], 1)
-                share, count = masked[area > 0].mean(), count + 1
-                if share < COVERED:
-                    missed.append(f"{name}: {kind} covered to {share:.2f}")
-    print(f"codes covered: {count - len(missed)} of {count}")
-    print("\n".join(missed))
+                results.append((kind, module, tilt, float(masked[area > 0].mean())))
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--withhold", type=pathlib.Path, default=pathlib.Path("target/release/withhold"))
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    results = evaluate(arguments.withhold.resolve(), arguments.seed)
+    missed = [row for row in results if row[3] < COVERED]
+    print(f"codes covered: {len(results) - len(missed)} of {len(results)}")
+    for kind, module, tilt, share in missed:
+        print(f"module {module}, tilt {tilt}: {kind} covered to {share:.2f}")
 
 
 if __name__ == "__main__":

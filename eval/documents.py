@@ -12,11 +12,8 @@ rus, kor and fra, fonts-dejavu-core and fonts-noto-cjk.
 """
 
 import argparse
-import csv
 import json
 import pathlib
-import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -25,6 +22,7 @@ import cv2
 import numpy as np
 
 import conditions
+import report
 import rows
 import score
 import tools
@@ -36,7 +34,7 @@ from maker import sources, specimens  # noqa: E402
 
 CONFIDENCE = 60  # of Tesseract, from which a word counts as read
 LETTERS = 3
-LANGUAGES = {"eng", "rus", "kor", "fra"}
+TURNS = (0, 30, 90, 180)
 
 
 @dataclass
@@ -47,24 +45,6 @@ class Page:
     language: str
     picture: np.ndarray
     fields: list  # (kind, quad)
-
-
-def words(picture, language, least=CONFIDENCE, letters=LETTERS):
-    """Words that Tesseract reads: (text, x, y, w, h)."""
-    _, png = cv2.imencode(".png", picture)
-    done = subprocess.run(["tesseract", "-", "-", "-l", language, "--psm", "11", "tsv"], input=png.tobytes(),
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-    table = csv.DictReader(done.stdout.decode(errors="replace").splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
-    return [(row["text"], *(int(row[k]) for k in ("left", "top", "width", "height"))) for row in table
-            if row["text"] and float(row["conf"]) >= least and sum(c.isalnum() for c in row["text"]) >= letters]
-
-
-def masked_by_words(picture, language):
-    """The picture with a box over every word that Tesseract finds, however unsure."""
-    out = picture.copy()
-    for _, x, y, w, h in words(picture, language, least=0, letters=1):
-        out[y:y + h, x:x + w] = 128
-    return out
 
 
 def turned_page(page, degrees):
@@ -132,49 +112,56 @@ class Row:
             self.covered += share >= score.COVER
             if share < score.COVER and tool == "withhold":
                 say(f"  {page.name} at {degrees}: {kind} covered to {share:.2f}")
-        still = words(turned_back(picture, degrees), page.language)
+        still = tools.tesseract_words(turned_back(picture, degrees), page.language, CONFIDENCE, LETTERS)
         self.read += len(still)
         if still and tool == "withhold":
             say(f"  {page.name} at {degrees}: still read: {' '.join(word[0] for word in still)}")
 
     def cells(self):
         share = self.covered / self.total if self.total else 0
-        return f"{self.covered} of {self.total} ({share:.3f}) | {self.read} | {self.missing}"
+        return f"{self.covered} of {self.total} ({share:.3f}) fields covered, {self.read} words read, {self.missing} withheld"
+
+
+def evaluate(withhold, flags, data, turns, keep, say):
+    """Rows of the table: documents, degrees, tool, `Row`. The listed documents are those of `data`, if given."""
+    sets = {"ten specimen cards": specimen_pages(HERE.parent / "target" / "fixture-sources")}
+    listed = listed_pages(data) if data else []
+    if listed:
+        sets["listed documents"] = listed
+    results = []
+    for title, pages in sets.items():
+        for degrees in turns:
+            turned = [turned_page(page, degrees) for page in pages]
+            with tempfile.TemporaryDirectory() as scratch:
+                folder = tools.fresh(keep / f"{title.split()[0]}-{degrees}") if keep else pathlib.Path(scratch)
+                outputs = redacted(turned, withhold, flags, folder)
+            rows_by_tool = {"nothing masked": Row(), "Tesseract's word boxes": Row(), "withhold": Row()}
+            for page in turned:
+                by_words = tools.masked_by_words(page.picture, page.language)
+                given = {"nothing masked": page.picture, "Tesseract's word boxes": by_words,
+                         "withhold": outputs.get(page.name)}
+                for tool, picture in given.items():
+                    rows_by_tool[tool].add(page, picture, degrees, say, tool)
+            for tool, row in rows_by_tool.items():
+                say(f"{title} turned {degrees}, {tool}: {row.cells()}")
+                results.append((title, degrees, tool, row))
+    return results
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--withhold", type=pathlib.Path, default=pathlib.Path("target/release/withhold"))
     parser.add_argument("--data", type=pathlib.Path, help="a folder with text.jsonl")
-    parser.add_argument("--turns", default="0,30,90,180", help="degrees, comma-separated")
+    parser.add_argument("--turns", default=",".join(map(str, TURNS)), help="degrees, comma-separated")
     parser.add_argument("--flags", default="", help="further flags for withhold redact, in one argument")
     parser.add_argument("--keep", type=pathlib.Path, help="folder for the pictures, before and after")
     options = parser.parse_args()
-    if not shutil.which("tesseract"):
-        raise SystemExit("tesseract is missing: apt-get install tesseract-ocr tesseract-ocr-{rus,kor,fra}")
-    listed = subprocess.run(["tesseract", "--list-langs"], capture_output=True, text=True, check=True).stdout.split()
-    if LANGUAGES - set(listed):
-        raise SystemExit(f"languages of Tesseract are missing: {', '.join(sorted(LANGUAGES - set(listed)))}")
-    sets = {"ten specimen cards": specimen_pages(HERE.parent / "target" / "fixture-sources")}
-    if options.data:
-        sets["listed documents"] = listed_pages(options.data)
-    table = ["| documents | turned | tool | fields covered | words still read | withheld |", "|---|---|---|---|---|---|"]
-    for title, pages in sets.items():
-        for degrees in map(int, options.turns.split(",")):
-            turned = [turned_page(page, degrees) for page in pages]
-            with tempfile.TemporaryDirectory() as scratch:
-                folder = tools.fresh(options.keep / f"{title.split()[0]}-{degrees}") if options.keep else pathlib.Path(scratch)
-                outputs = redacted(turned, options.withhold.resolve(), options.flags.split(), folder)
-            results = {"nothing masked": Row(), "Tesseract's word boxes": Row(), "withhold": Row()}
-            for page in turned:
-                by_words = masked_by_words(page.picture, page.language)
-                given = {"nothing masked": page.picture, "Tesseract's word boxes": by_words, "withhold": outputs.get(page.name)}
-                for tool, picture in given.items():
-                    results[tool].add(page, picture, degrees, lambda line: print(line, flush=True), tool)
-            for tool, row in results.items():
-                table.append(f"| {title} | {degrees} | {tool} | {row.cells()} |")
-                print(table[-1], flush=True)
-    print("\n" + "\n".join(table))
+    if lacking := tools.tesseract_lacks():
+        raise SystemExit(lacking)
+    turns = [int(turn) for turn in options.turns.split(",")]
+    results = evaluate(options.withhold.resolve(), options.flags.split(), options.data, turns, options.keep,
+                       lambda line: print(line, flush=True))
+    print("\n" + report.document_table(results))
 
 
 if __name__ == "__main__":

@@ -48,13 +48,30 @@ def _motion_table(results):
                    "CPU ms a frame", "faults"], rows)
 
 
-def markdown(data_name, flags, results, clips, notes):
+def document_table(results):
+    """Rows of `documents.evaluate`."""
+    rows = [[title, degrees, tool, f"{row.covered} of {row.total} ({_share(row.covered / row.total if row.total else None)})",
+             row.read, row.missing] for title, degrees, tool, row in results]
+    return _table(["documents", "turned", "tool", "fields covered", "words still read", "withheld"], rows)
+
+
+def code_table(results, least):
+    """Rows of `codes.evaluate`: which of a symbology's codes are masked to `least` and more."""
+    kinds = {}
+    for kind, _, _, share in results:
+        covered, total = kinds.get(kind, (0, 0))
+        kinds[kind] = (covered + (share >= least), total + 1)
+    kinds["all"] = tuple(map(sum, zip(*kinds.values())))
+    return _table(["symbology", "codes covered"], [[kind, f"{covered} of {total}"] for kind, (covered, total) in kinds.items()])
+
+
+def markdown(data_name, flags, results, clips, notes, documents=(), codes=()):
     parts = [f"# Evaluation on `{data_name}`", "", "Made by `make eval`; `eval/README.md` says what is counted.",
              f"Faces of {score.MIN_SIDE:.0f} px and more, {score.COVER:.0%} of the ellipse (text: of the polygon) covered."]
     if flags:
         parts.append(f"withhold ran with `{flags}`.")
     parts += [f"Note: {note}." for note in notes]
-    for kind, title in (("face", "Faces in photos (`--targets faces`)"), ("text", "Text in photos (`--targets text`)")):
+    for kind, title in (("face", "Faces in photos (`--targets faces`)"), ("text", "Text in photos (`--targets text --documents off`)")):
         of_kind = [result for result in results if result.kind == kind]
         if of_kind:
             parts += ["", f"## {title}", "", _photo_table(of_kind)]
@@ -64,4 +81,8 @@ def markdown(data_name, flags, results, clips, notes):
             if result.given:
                 figures = ", ".join(f"{key} {value}" for key, value in result.given.items() if not isinstance(value, (list, dict)))
                 parts.append(f"\nGiven scorer, {result.tool}: {figures}.")
+    if documents:
+        parts += ["", "## Documents (`--targets faces,text,codes`)", "", document_table(documents)]
+    if codes:
+        parts += ["", "## Codes (`--targets codes`)", "", code_table(*codes)]
     return "\n".join(parts) + "\n"

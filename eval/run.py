@@ -11,10 +11,14 @@ import shutil
 import sys
 from pathlib import Path
 
+PARTS = "face,text,motion,documents,codes"
+
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import codes  # noqa: E402
 import conditions  # noqa: E402
+import documents  # noqa: E402
 import motion  # noqa: E402
 import photos  # noqa: E402
 import report  # noqa: E402
@@ -25,7 +29,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description="Recall, leaks and over-masking of withhold and deface.")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--withhold", type=Path, required=True, help="the program to measure")
-    parser.add_argument("--parts", default="face,text,motion", help="which of face, text, motion (default: all)")
+    parser.add_argument("--parts", default=PARTS, help=f"which of {PARTS} (default: all)")
     parser.add_argument("--conditions", default="", help="only these, comma-separated: "
                         + ", ".join(dict.fromkeys([*conditions.FACE, *conditions.TEXT])))
     parser.add_argument("--limit", type=int, help="only the first N pictures and clips of each list")
@@ -46,7 +50,7 @@ def choose(table, names):
 
 def report_path(options, repository, target_dir):
     """A whole run on a folder of one's own is the project's record; anything less must not overwrite it."""
-    whole = not (options.conditions or options.limit or options.flags) and options.parts == "face,text,motion"
+    whole = not (options.conditions or options.limit or options.flags) and options.parts == PARTS
     if options.report:
         return options.report
     if whole and options.data.resolve() != (repository / "fixtures").resolve():
@@ -59,8 +63,8 @@ def main():
     repository = HERE.parent
     target_dir = Path(os.environ.get("CARGO_TARGET_DIR", repository / "target")).resolve()
     parts = set(options.parts.split(","))
-    if parts - {"face", "text", "motion"}:
-        raise SystemExit(f"--parts knows face, text and motion, not {options.parts}")
+    if parts - set(PARTS.split(",")):
+        raise SystemExit(f"--parts knows {PARTS}, not {options.parts}")
     data = options.data.resolve()
     if not data.is_dir():
         raise SystemExit(f"{options.data} is no folder")
@@ -68,7 +72,14 @@ def main():
         raise SystemExit(f"{options.withhold} is missing: run make build")
     withhold = tools.Withhold(options.withhold.resolve(), options.flags.split())
     compared, notes = [withhold], []
-    if not options.no_deface:
+    lacking = tools.tesseract_lacks()
+    if lacking and parts & {"text", "documents"}:
+        notes.append(f"{lacking}; its rows and those of documents are left out")
+        print(notes[-1], file=sys.stderr)
+    # Lines alone, as the list has them, and not what documents hold beside them.
+    readers = [tools.Withhold(withhold.program, ["--documents", "off", *withhold.extra_flags])]
+    readers += [] if lacking else [tools.TesseractBoxes()]
+    if not options.no_deface and parts & {"face", "motion"}:
         deface, reason = tools.deface_or_reason(repository, target_dir)
         compared += [deface] if deface else []
         if reason:
@@ -80,15 +91,20 @@ def main():
         print(line, flush=True)
 
     results, clips = [], []
-    for kind, table, used in (("face", conditions.FACE, compared), ("text", conditions.TEXT, [withhold])):
+    for kind, table, used in (("face", conditions.FACE, compared), ("text", conditions.TEXT, readers)):
         if kind in parts and (data / f"{kind}.jsonl").is_file():
             chosen = choose(table, options.conditions)
             results += photos.evaluate(kind, chosen, data, used, work, options.limit, say)
     if "motion" in parts and motion.list_clips(data):
         clips = motion.evaluate(data, compared, work, options.limit, say)
-    if not results and not clips:
+    pages = []
+    if "documents" in parts and not lacking:
+        listed = data if (data / "text.jsonl").is_file() else None
+        pages = documents.evaluate(withhold.program, withhold.extra_flags, listed, documents.TURNS, None, say)
+    sheets = (codes.evaluate(withhold.program, flags=tuple(withhold.extra_flags)), codes.COVERED) if "codes" in parts else ()
+    if not results and not clips and not pages and not sheets:
         raise SystemExit(f"{options.data} has none of the lists that were asked for")
-    text = report.markdown(data.name, options.flags, results, clips, notes)
+    text = report.markdown(data.name, options.flags, results, clips, notes, pages, sheets)
     path = report_path(options, repository, target_dir)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")

@@ -11,6 +11,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import conditions  # noqa: E402
+import report  # noqa: E402
 import score  # noqa: E402
 from rows import Picture, apply, quad_of_box, upright_from_stored  # noqa: E402
 
@@ -157,6 +158,12 @@ class ClipScores(unittest.TestCase):
         hidden = [masked_with(f, (60, 50, 40, 40)) for f in self.frames]
         result = score.score_clip("c", self.truth, self.frames, hidden + hidden[:1])
         self.assertEqual((result.leaked, result.fault), (0, "has more frames than the original"))
+
+
+class Tables(unittest.TestCase):
+    def test_codes_are_counted_by_symbology(self):
+        table = report.code_table([("A", 3, 0, 0.97), ("A", 3, 30, 0.2), ("B", 3, 0, 0.95)], 0.95).splitlines()
+        self.assertEqual(table[2:], ["| A | 1 of 2 |", "| B | 1 of 1 |", "| all | 2 of 3 |"])
 
 
 if __name__ == "__main__":

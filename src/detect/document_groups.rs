@@ -16,6 +16,14 @@ const MAX_HEAD_SHARE: f32 = 0.6;
 /// Lines beside a head that make it a portrait.
 const LINES_BESIDE: usize = 2;
 
+/// Lines of a column start, end or have their middles this near to each other, follow each other at most so far, and
+/// differ in height at most so much: in heights.
+const COLUMN_ENDS: f32 = 0.6;
+const COLUMN_STEP: f32 = 4.0;
+const COLUMN_HEIGHTS: f32 = 1.7;
+/// Lines, in the order of a column, among which a line's neighbours are looked for.
+const COLUMN_WINDOW: usize = 32;
+
 /// Shape of machine-readable lines (ICAO Doc 9303): 30, 36 or 44 characters of one width, two or three lines alike.
 /// Least ratio of length and height of a line as found; boxes of text are taller than their letters.
 const MRZ_ASPECT: f32 = 11.0;
@@ -48,6 +56,30 @@ impl Group {
         let mut heights: Vec<f32> = self.lines.iter().map(Quad::height).collect();
         heights.sort_by(f32::total_cmp);
         heights.get(heights.len() / 2).copied().unwrap_or(0.0)
+    }
+
+    /// How many lines are set below or above another one, as print is.
+    pub fn in_columns(&self) -> usize {
+        let mut rows: Vec<[(f32, f32); 2]> = self.lines.iter().map(|line| line.extents(self.angle_rad)).collect();
+        rows.sort_by(|a, b| a[1].0.total_cmp(&b[1].0));
+        let are_set = |a: &[(f32, f32); 2], b: &[(f32, f32); 2]| {
+            let (p, q) = (a[1].1 - a[1].0, b[1].1 - b[1].0);
+            let (tall, low) = (p.max(q), p.min(q).max(1.0));
+            let ends = [a[0].0 - b[0].0, a[0].1 - b[0].1, (a[0].0 + a[0].1 - b[0].0 - b[0].1) / 2.0];
+            let step = (b[1].0 + b[1].1 - a[1].0 - a[1].1) / 2.0;
+            tall <= COLUMN_HEIGHTS * low
+                && (0.5 * tall..=COLUMN_STEP * tall).contains(&step)
+                && ends.iter().any(|d| d.abs() <= COLUMN_ENDS * tall)
+        };
+        let mut is_in = vec![false; rows.len()];
+        for i in 0..rows.len() {
+            for j in i + 1..rows.len().min(i + COLUMN_WINDOW) {
+                if are_set(&rows[i], &rows[j]) {
+                    (is_in[i], is_in[j]) = (true, true);
+                }
+            }
+        }
+        is_in.into_iter().filter(|is_in| *is_in).count()
     }
 }
 
@@ -113,23 +145,29 @@ fn group(lines: Vec<Quad>, heads: &[Quad]) -> Group {
     }
     let mut group = Group { mrz: None, angle_rad: y.atan2(x) / 2.0, heads: Vec::new(), lines };
     let content = group.content();
-    group.heads = heads.iter().filter(|head| is_portrait(head, &content, &group)).copied().collect();
+    group.heads = portraits(heads, &content, &group);
     group.mrz = machine_readable(&group);
     group
 }
 
-/// Whether a head is one of the things that are printed among the lines of a group.
-fn is_portrait(head: &Quad, content: &Quad, group: &Group) -> bool {
-    let side = head.width().max(head.height());
-    if side > MAX_HEAD_SHARE * content.width().max(content.height())
-        || !content.inflated(0.75 * side).contains(head.center())
-    {
-        return false;
-    }
-    let [_, own] = head.extents(group.angle_rad);
-    let near = 0.5 * (own.1 - own.0);
-    let beside = |line: &&Quad| gap(line.extents(group.angle_rad)[1], (own.0 - near, own.1 + near)) < 0.0;
-    group.lines.iter().filter(beside).take(LINES_BESIDE).count() == LINES_BESIDE
+/// The heads that are printed among the lines of a group. Lines beside them tell, or lines just above or below as on
+/// badges, but then of one head only: people look over what they hold up.
+fn portraits(heads: &[Quad], content: &Quad, group: &Group) -> Vec<Quad> {
+    let lines_within = |head: &Quad, near: f32| {
+        let [_, own] = head.extents(group.angle_rad);
+        let near = near * (own.1 - own.0);
+        let beside = |line: &&Quad| gap(line.extents(group.angle_rad)[1], (own.0 - near, own.1 + near)) < 0.0;
+        group.lines.iter().filter(beside).take(LINES_BESIDE).count() == LINES_BESIDE
+    };
+    let fits = |head: &&Quad| {
+        let side = head.width().max(head.height());
+        side <= MAX_HEAD_SHARE * content.width().max(content.height())
+            && content.inflated(0.75 * side).contains(head.center())
+            && lines_within(head, 0.5)
+    };
+    let (beside, near): (Vec<Quad>, Vec<Quad>) =
+        heads.iter().filter(fits).copied().partition(|head| lines_within(head, 0.0));
+    if beside.is_empty() && near.len() == 1 { near } else { beside }
 }
 
 /// Two or three long lines of one length, one below the other.
@@ -245,6 +283,51 @@ mod tests {
         for (name, lines, want) in table {
             let found = groups(&lines, &[]);
             assert_eq!(found.iter().any(|g| g.mrz.is_some()), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn portraits_stand_beside_lines_and_onlookers_do_not() {
+        let name_tag = vec![line(70.0, 300.0, 260.0, 26.0), line(70.0, 340.0, 260.0, 26.0)];
+        let above = |x: f32| line(x, 160.0, 100.0, 130.0);
+        let table = [
+            ("beside", card(), vec![line(60.0, 120.0, 140.0, 180.0)], 1),
+            (
+                "a portrait and its ghost",
+                card(),
+                vec![line(60.0, 120.0, 140.0, 180.0), line(560.0, 200.0, 50.0, 70.0)],
+                2,
+            ),
+            ("on a badge", name_tag.clone(), vec![above(150.0)], 1),
+            ("two people behind a sign", name_tag.clone(), vec![above(100.0), above(210.0)], 0),
+            ("far away", name_tag, vec![line(150.0, 900.0, 100.0, 130.0)], 0),
+        ];
+        for (name, lines, heads, want) in table {
+            assert_eq!(groups(&lines, &heads)[0].heads.len(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn print_stands_in_columns_and_signs_do_not() {
+        let scattered = vec![
+            line(0., 0., 90., 20.),
+            line(50., 40., 130., 22.),
+            line(160., 80., 70., 12.),
+            line(24., 110., 100., 34.),
+        ];
+        let table = [
+            ("a card", card(), 8),
+            ("scattered", scattered, 0),
+            ("words of one line", vec![line(0.0, 0.0, 80.0, 20.0), line(90.0, 0.0, 80.0, 20.0)], 0),
+            ("centred", vec![line(100.0, 0.0, 80.0, 20.0), line(80.0, 30.0, 120.0, 20.0)], 2),
+            ("far below", vec![line(0.0, 0.0, 80.0, 20.0), line(0.0, 300.0, 80.0, 20.0)], 0),
+        ];
+        for (name, lines, want) in table {
+            for angle in [0.0, 0.7] {
+                let lines: Vec<Quad> = lines.iter().map(|q| turned(q, angle)).collect();
+                let group = Group { lines, heads: vec![], mrz: None, angle_rad: angle };
+                assert_eq!(group.in_columns(), want, "{name} at {angle}");
+            }
         }
     }
 

@@ -6,6 +6,7 @@ pub mod document;
 pub mod document_edges;
 pub mod document_fields;
 pub mod document_groups;
+pub mod document_marks;
 pub mod face;
 pub mod nms;
 pub mod text;

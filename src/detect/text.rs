@@ -10,6 +10,7 @@ use crate::infer::prep::{Affine, Channels, InputSpec, Layout, Turn, cropped, rai
 use crate::types::detection::{Class, Detection, Effort};
 use crate::types::frame::Picture;
 use crate::types::geometry::{Point, Quad, Size};
+use crate::types::progress::beat;
 use crate::types::stage::Detector;
 
 /// Means and deviations of ImageNet in the order in which PaddleOCR applies them, to blue, green, red.
@@ -137,6 +138,7 @@ impl Detector for TextDetector {
         let mut boxes = Vec::new();
         for view in self.views(picture.size, effort) {
             boxes.extend(self.look(picture, view)?);
+            beat();
         }
         let mut boxes = merged(boxes);
         boxes.sort_by(|a, b| b.score.total_cmp(&a.score));

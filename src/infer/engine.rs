@@ -13,6 +13,7 @@ use ort::session::{RunOptions, Session};
 
 use super::arena;
 use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::types::progress::beat;
 
 /// File name of the library that a set-up puts beside the program.
 pub const LIBRARY_FILE: &str = "libonnxruntime.so.1.23.2";
@@ -187,6 +188,7 @@ impl Network for OnnxNetwork {
         let outputs = self.outputs(input).map_err(|e| {
             failed(format!("the network {} failed on an input of shape {shape:?}", self.name)).because(e)
         })?;
+        beat();
         let count = outputs.len();
         checked(&self.name, outputs, count)
     }

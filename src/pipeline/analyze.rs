@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use super::clock::timed;
 use super::detectors::{Ask, Detectors, models_used, zoo};
 use super::plans;
-use super::schedule::{Feedback, Look, Place, look as scheduled};
+use super::schedule::{Feedback, Look, Place, TEXT_EVERY, look as scheduled};
 use super::settings::Settings;
 use super::source::{CLIP_GLANCE_SIDE, CLIP_PICTURE_SIDE, Opened, Pictures, hash, open};
 use super::tone::ToneSamples;
@@ -111,6 +111,7 @@ fn plan_of(mut header: PlanHeader, tracks: &[Track], pts: &[i64], settings: &Set
     let mut policy = PolicySettings {
         margin: settings.margin,
         on_lost: settings.on_lost,
+        hold_frames: TEXT_EVERY,
         keep_captions: settings.keep_captions,
         ..PolicySettings::default()
     };
@@ -275,12 +276,12 @@ fn detect(detectors: &mut Detectors, work: &Work, observer: &dyn Observer) -> Re
     let mut found = Vec::new();
     if faces.is_some() {
         let picture = if wide { large } else { &work.picture };
-        let mut look = || detectors.detect(picture, Ask { faces, text: None });
-        found.extend(timed(observer, Phase::Analyze, Part::Faces, &mut look)?);
+        let look = || detectors.faces(picture, faces);
+        found = timed(observer, Phase::Analyze, Part::Faces, look)?;
     }
     if text.is_some() {
-        let mut look = || detectors.detect(large, Ask { faces: None, text });
-        found.extend(timed(observer, Phase::Analyze, Part::Text, &mut look)?);
+        let look = || detectors.add_print(large, text, &mut found);
+        timed(observer, Phase::Analyze, Part::Text, look)?;
     }
     Ok(found)
 }

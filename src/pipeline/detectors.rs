@@ -105,22 +105,36 @@ impl Detectors {
 
     /// Everything that is found, in display space.
     pub fn detect(&mut self, picture: &Picture, ask: Ask) -> Result<Vec<Detection>> {
-        let mut found = Vec::new();
-        for (detector, effort) in [(&mut self.faces, ask.faces), (&mut self.text, ask.text)] {
-            if let (Some(detector), Some(effort)) = (detector, effort) {
-                found.extend(detector.detect(picture, effort)?);
-            }
+        let mut found = self.faces(picture, ask.faces)?;
+        self.add_print(picture, ask.text, &mut found)?;
+        Ok(found)
+    }
+
+    /// The faces in a picture, if they are asked for.
+    pub fn faces(&mut self, picture: &Picture, effort: Option<Effort>) -> Result<Vec<Detection>> {
+        match (&mut self.faces, effort) {
+            (Some(faces), Some(effort)) => faces.detect(picture, effort),
+            _ => Ok(Vec::new()),
         }
-        if let (Some(codes), Some(effort)) = (&mut self.codes, ask.text) {
+    }
+
+    /// Adds text, codes and documents, if they are asked for, to the faces of the same frame: a head among lines of text
+    /// makes a document.
+    pub fn add_print(&mut self, picture: &Picture, effort: Option<Effort>, found: &mut Vec<Detection>) -> Result<()> {
+        let Some(effort) = effort else { return Ok(()) };
+        if let Some(text) = &mut self.text {
+            found.extend(text.detect(picture, effort)?);
+        }
+        if let Some(codes) = &mut self.codes {
             found.extend(codes.detect(picture, effort)?);
-            drop_paragraphs(&mut found);
+            drop_paragraphs(found);
         }
-        if ask.text.is_some() && self.text.is_some() && self.documents != Documents::Off {
-            let documents = documents(picture, &found)?;
-            self.drop_lines(&mut found, &documents);
+        if self.text.is_some() && self.documents != Documents::Off {
+            let documents = documents(picture, found)?;
+            self.drop_lines(found, &documents);
             found.extend(self.documents.hidden(&documents));
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Drops the text that may stay visible.

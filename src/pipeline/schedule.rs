@@ -30,10 +30,11 @@ const WIDE_EVERY: u64 = 72;
 const GLANCE_EVERY: u64 = 2;
 /// The same while headings are not known, and all have to be looked at.
 const BLIND_GLANCE_EVERY: u64 = 4;
-/// Every so many frames text and codes are looked for: they move less than faces, and tracks bridge the rest.
-const TEXT_EVERY: u64 = 15;
+/// Every so many frames text and codes are looked for: they move less than faces, and tracks bridge the rest. Faces are
+/// looked for in the same frames, because heads tell documents.
+pub const TEXT_EVERY: u64 = 16;
 /// Every so many frames the small text network runs instead of the tiny one.
-const TEXT_KEY_EVERY: u64 = 120;
+const TEXT_KEY_EVERY: u64 = 128;
 
 /// What is known of a frame when it is scheduled.
 #[derive(Clone, Copy, Debug)]
@@ -158,8 +159,10 @@ mod tests {
     #[test]
     fn text_is_looked_for_less_often() {
         let (glance, key) = (Effort::Fast(Headings::UPRIGHT), Effort::Key(Headings::UPRIGHT));
-        for (since_cut, text) in [(0, Some(key)), (1, None), (15, Some(glance)), (72, None), (120, Some(key))] {
-            assert_eq!(at(7 + since_cut, 7, false).ask.text, text, "{since_cut} frames behind the cut");
+        for (since_cut, text) in [(0, Some(key)), (1, None), (16, Some(glance)), (72, None), (128, Some(key))] {
+            let ask = at(7 + since_cut, 7, false).ask;
+            assert_eq!(ask.text, text, "{since_cut} frames behind the cut");
+            assert!(text.is_none() || ask.faces.is_some(), "heads tell documents");
         }
         assert_eq!(at(100, 7, true).ask.text, Some(glance), "the last of a scene");
     }

@@ -120,6 +120,7 @@ fn follow(events: &Receiver<Event>, child: &mut Child, job: &Job, watch: &Watch<
                     return Err(interrupted());
                 }
             }
+            Ok(Event::Alive) => moved = Instant::now(),
             Ok(last) => {
                 // Let it end by itself; the caller ends it otherwise.
                 let patience = Instant::now();
@@ -172,4 +173,38 @@ fn stderr_tail(path: &Path) -> String {
         let _ = file.take(STDERR_TAIL).read_to_end(&mut tail);
     }
     String::from_utf8_lossy(&tail).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::testing::settings;
+    use crate::types::progress::Silent;
+
+    /// How following a worker ends that is this script, and after how long.
+    fn followed(script: &str) -> (Result<Option<Event>>, Duration) {
+        let mut settings = settings();
+        settings.limits.stall_secs = 1.5;
+        let job = Job { label: "page.png".into(), settings, steps: vec![] };
+        let mut child =
+            Command::new("sh").args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let events = listen(&mut child);
+        let watch = Watch { cancel: &AtomicBool::new(false), observer: &Silent, began: Instant::now() };
+        let ended = follow(&events, &mut child, &job, &watch);
+        let _ = child.kill();
+        let _ = child.wait();
+        (ended, watch.began.elapsed())
+    }
+
+    #[test]
+    fn a_frame_that_takes_long_is_no_stall_while_its_parts_get_done() {
+        let alive = r#"for i in 1 2 3 4 5 6 7; do sleep 0.4; echo '"alive"'; done"#;
+        let (ended, took) =
+            followed(&format!(r#"{alive}; echo '{{"done":{{"frames":1,"findings":[],"additions":[]}}}}'"#));
+        assert!(matches!(ended, Ok(Some(Event::Done(_)))), "{ended:?}");
+        assert!(took > Duration::from_millis(2500), "longer than what is a stall");
+        let (ended, took) = followed(&format!("{alive}; exec sleep 60"));
+        assert!(ended.is_err_and(|e| e.to_string().contains("no progress")));
+        assert!(took < Duration::from_secs(30), "{took:?}");
+    }
 }

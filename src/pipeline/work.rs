@@ -5,21 +5,25 @@ use std::io::{Write, stdout};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 
 use super::clock::timed;
 use super::settings::AudioChoice;
-use super::worker::{Event, Job, Outcome, Step};
+use super::worker::{Event, Job, MORE_MEMORY, Outcome, Step};
 use super::{analyze, check, detectors, render, sandbox, verify};
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::types::progress::{Continue, Observer, Phase};
+use crate::types::progress::{Continue, Observer, Phase, beats};
 use crate::types::report::ErrorReport;
 use crate::types::timing::{self, Part, Spent};
 
 /// Least time between two progress lines of a phase.
 const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// Time between two looks at whether a frame's parts get done.
+const PULSE_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs the job in the file `orders` on the source at standard input.
 ///
@@ -30,7 +34,7 @@ pub fn main(orders: &Path) -> Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|e| broken("cannot watch the supervisor").because(e))?;
     let event = match prepare(orders) {
-        Ok((job, source)) => match lock_in(&job, orders).and_then(|rest| Ok((run(&job, &source)?, rest))) {
+        Ok((job, source)) => match lock_in(&job, orders).and_then(|rest| Ok((watched(&job, &source)?, rest))) {
             Ok((outcome, unsandboxed)) => Event::Done(Outcome { unsandboxed, ..outcome }),
             Err(error) => {
                 // Nobody knows the staging folder's files: the input's name says more.
@@ -72,6 +76,31 @@ fn lock_in(job: &Job, orders: &Path) -> Result<Option<String>> {
         AudioChoice::None | AudioChoice::Keep => vec![],
     };
     Ok(sandbox::enter(job.settings.sandbox, staging, &sound)?.missing)
+}
+
+/// Runs the job and tells the supervisor all the while that it is not stuck.
+fn watched(job: &Job, source: &File) -> Result<Outcome> {
+    let (running, ended) = channel();
+    std::thread::scope(|scope| {
+        let pulse = move || pulse(&ended, PULSE_EVERY, || tell(&Event::Alive).is_ok());
+        let spawned = std::thread::Builder::new().name("pulse".into()).spawn_scoped(scope, pulse);
+        spawned.map_err(|e| broken("a thread can't be started").because(e).advise(MORE_MEMORY))?;
+        let outcome = run(job, source);
+        drop(running);
+        outcome
+    })
+}
+
+/// Says so whenever parts of the work got done in a while; until the job ends or nobody listens.
+fn pulse(ended: &Receiver<()>, every: Duration, mut tell: impl FnMut() -> bool) {
+    let mut known = beats();
+    while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+        let now = beats();
+        if now != known && !tell() {
+            break;
+        }
+        known = now;
+    }
 }
 
 fn run(job: &Job, source: &File) -> Result<Outcome> {
@@ -121,5 +150,33 @@ impl Observer for Teller {
 
     fn spent(&self, spent: Spent) {
         timing::add(&mut self.spent.lock().unwrap_or_else(|e| e.into_inner()), spent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::progress::beat;
+
+    #[test]
+    fn the_pulse_is_told_while_parts_get_done() {
+        let (running, ended) = channel();
+        let (told_out, told_in) = channel();
+        std::thread::scope(|scope| {
+            let every = Duration::from_millis(5);
+            let told = move || told_out.send(()).is_ok();
+            scope.spawn(move || pulse(&ended, every, told));
+            let patience = Duration::from_secs(20);
+            let started = Instant::now();
+            for _ in 0..3 {
+                // The first may be done before anyone looks.
+                while told_in.recv_timeout(Duration::from_millis(20)).is_err() {
+                    beat();
+                    assert!(started.elapsed() < patience, "parts got done, and nobody was told");
+                }
+            }
+            drop(running);
+            assert_eq!(told_in.recv_timeout(patience), Err(RecvTimeoutError::Disconnected), "it ends with the job");
+        });
     }
 }

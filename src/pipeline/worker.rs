@@ -97,6 +97,8 @@ pub enum Event {
         step: u64,
         total: Option<u64>,
     },
+    /// Parts of a frame were done since the last line.
+    Alive,
     /// The whole job is done.
     Done(Outcome),
     Failed(ErrorReport),

@@ -7,7 +7,7 @@ use crate::types::finding::Rule;
 use crate::types::geometry::{Margins, Point, Quad, Rect, Size};
 use crate::types::plan::{Decision, Shape};
 use crate::types::time::{FrameIndex, FrameSpan, FrameTimes};
-use crate::types::track::{Origin, Track, TrackEdge};
+use crate::types::track::{Origin, Track, TrackEdge, TrackPoint};
 
 /// What happens when a track ends in the middle of the picture without a cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub struct PolicySettings {
     pub text_pad_px: f32,
     /// Further growth of every mask on all sides, as a share of its sides.
     pub margin: f32,
-    /// Documents, codes: padding of all sides as a share of the side.
+    /// Documents, codes: padding of all sides as a share of the shorter side, of each side.
     pub other_margin: f32,
     /// Largest gap between parts of one line that are joined, in heights of the padded line; 0 joins none.
     pub line_gap: f32,
@@ -58,6 +58,9 @@ pub struct PolicySettings {
     pub block_gap: Option<f32>,
     pub hold_before_secs: f64,
     pub hold_after_secs: f64,
+    /// All but faces: frames around the detections of an object in which it is masked at least. What comes or goes
+    /// between two frames in which it is looked for may be there all the time between, even where it can't be followed.
+    pub hold_frames: u64,
     /// Growth of a held mask per second on each side.
     pub hold_growth_per_sec: f32,
     pub on_lost: OnLost,
@@ -86,6 +89,7 @@ impl Default for PolicySettings {
             block_gap: None,
             hold_before_secs: 0.5,
             hold_after_secs: 0.5,
+            hold_frames: 0,
             hold_growth_per_sec: 0.25,
             on_lost: OnLost::Hold,
             keep_captions: false,
@@ -154,7 +158,9 @@ pub fn grown(class: Class, quad: &Quad, settings: &PolicySettings) -> Quad {
     let own = match class {
         Class::Face => quad.grown(settings.face_margins),
         Class::Text => quad.inflated((settings.text_pad * quad.height().min(quad.width())).max(settings.text_pad_px)),
-        Class::Document | Class::Code => quad.grown(Margins::even(settings.other_margin)),
+        // What is hidden on a document is often long and low.
+        Class::Document => quad.inflated(settings.other_margin * quad.height().min(quad.width())),
+        Class::Code => quad.grown(Margins::even(settings.other_margin)),
         Class::Region => *quad,
     };
     if settings.margin > 0.0 { own.grown(Margins::even(settings.margin)) } else { own }
@@ -291,10 +297,14 @@ fn is_seen_elsewhere(track: &Track, all: &[Track], frame: Option<FrameIndex>, ac
 /// Lengthens the mask to both sides, growing; `lost` is the end (not in it) of a longer hold.
 fn hold(track: &Track, lost: Option<FrameIndex>, clip: &Clip, settings: &PolicySettings, mask: &mut MaskTrack) {
     let (first, last) = (track.points[0].frame, track.span().end - 1);
+    let least = if track.class == Class::Face { 0 } else { settings.hold_frames };
+    let seen = |p: Option<&TrackPoint>| p.map(|p| p.frame);
+    let first_seen = seen(track.detected().next()).unwrap_or(first);
+    let last_seen = seen(track.detected().next_back()).unwrap_or(last);
     let mut before = Vec::new();
     for f in (track.scene.start..first).rev() {
         let away = clip.times.gap_secs(f, first);
-        if away > settings.hold_before_secs {
+        if away > settings.hold_before_secs && first_seen - f > least {
             break;
         }
         before.push(held(track, away, true, clip, settings));
@@ -304,7 +314,7 @@ fn hold(track: &Track, lost: Option<FrameIndex>, clip: &Clip, settings: &PolicyS
     mask.frames.splice(0..0, before);
     for f in last + 1..track.scene.end {
         let away = clip.times.gap_secs(last, f);
-        if away > settings.hold_after_secs && lost.is_none_or(|end| f >= end) {
+        if away > settings.hold_after_secs && f - last_seen > least && lost.is_none_or(|end| f >= end) {
             break;
         }
         mask.frames.push(held(track, away, false, clip, settings));

@@ -144,3 +144,31 @@ fn lost_tracks_are_held_or_blanked_until_found_or_cut() {
         assert_eq!(blank.map(|b| b.span()), (end != 22).then(|| FrameSpan::new(22, end)), "{name}");
     }
 }
+
+#[test]
+fn what_is_looked_for_now_and_then_is_held_from_one_look_to_the_next() {
+    let quad = upright(300.0, 600.0, 400.0, 40.0);
+    let scene = FrameSpan::new(0, 200);
+    let settings = PolicySettings { hold_frames: 15, lost_secs: Some(0.0), ..PolicySettings::default() };
+    // At 25 frames a second half a second is 12 frames.
+    for (class, span) in [(Class::Text, FrameSpan::new(85, 117)), (Class::Face, FrameSpan::new(88, 114))] {
+        let masks = masks(&[track(class, 100, &[quad; 2], 0.9, scene)], &settings);
+        assert_eq!(masks[0].span(), span, "{class:?}");
+    }
+    let mut followed = track(Class::Text, 90, &[quad; 12], 0.9, scene);
+    followed.points[..10].iter_mut().for_each(|p| p.origin = Origin::Extended);
+    assert_eq!(
+        masks(&[followed], &settings)[0].span(),
+        FrameSpan::new(78, 117),
+        "where it was followed to counts by time"
+    );
+    let near_a_cut = track(Class::Text, 100, &[quad; 2], 0.9, FrameSpan::new(95, 105));
+    assert_eq!(masks(&[near_a_cut], &settings)[0].span(), FrameSpan::new(95, 105), "never over a cut");
+}
+
+#[test]
+fn long_places_on_documents_grow_by_their_height() {
+    let settings = PolicySettings { other_margin: 0.1, ..PolicySettings::default() };
+    let bounds = grown(Class::Document, &upright(100.0, 100.0, 500.0, 20.0), &settings).bounds();
+    assert!((bounds.x - 98.0).abs() < 0.1 && (bounds.width - 504.0).abs() < 0.1, "{bounds:?}");
+}

@@ -1,5 +1,7 @@
 //! How long work tells where it is, and how it is told to stop.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,4 +39,17 @@ impl Observer for Silent {
     fn progress(&self, _: Phase, _: u64, _: Option<u64>) -> Continue {
         Continue::Yes
     }
+}
+
+/// Parts of the work on a frame that this process has finished.
+static BEATS: AtomicU64 = AtomicU64::new(0);
+
+/// A part of the work on a frame is done (one run of a network, one view that was searched): frames may take minutes.
+pub fn beat() {
+    BEATS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How many parts are done: while it grows, the process is not stuck.
+pub fn beats() -> u64 {
+    BEATS.load(Ordering::Relaxed)
 }

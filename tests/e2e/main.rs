@@ -3,6 +3,7 @@
 mod archive;
 mod audio;
 mod bad_input;
+mod captions;
 mod check;
 mod codes;
 mod common;

@@ -22,6 +22,7 @@ TEXT = SECRET.decode()
 CODEC = "-c:v libx264 -preset veryfast -threads 1"
 QUIET = "-map_metadata -1 -fflags +bitexact -flags +bitexact -empty_hdlr_name 1"
 NO_SEI = "-bsf:v filter_units=remove_types=6"
+TURNED = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
 
 
 def run(command, cwd, check=True):
@@ -201,6 +202,13 @@ def stream_size_differs(path):
     return plain != full
 
 
+def hides_frames(path):
+    """More packets are in the file than frames are shown."""
+    count = "ffprobe -v error -select_streams v -count_packets -count_frames -show_entries stream=nb_read_packets,nb_read_frames -of json"
+    stream = json.loads(run([*count.split(), path], path.parent, check=False).stdout or b"{}").get("streams", [{}])[0]
+    return int(stream.get("nb_read_packets", 0)) > int(stream.get("nb_read_frames", 0))
+
+
 def leaks(bench):
     jpg, png, webp, tif, mp4 = "photo.jpg", "photo.png", "photo.webp", "photo.tif", "clip.mp4"
     copy = f"-map 0 -c copy {QUIET}"
@@ -241,7 +249,7 @@ def leaks(bench):
         ("TIFF artist", tif, "metadata-person", with_exiftool(f"-Artist={TEXT}")),
         ("TIFF unused bytes", tif, "unused-data", behind(lambda b: SECRET * 8)),
         ("MP4 title", mp4, "metadata-comment", with_ffmpeg(f"-map 0 -c copy -fflags +bitexact -empty_hdlr_name 1 -metadata title={TEXT}")),
-        ("MP4 position", mp4, "metadata-location", with_bytes(lambda d, b: grow(d, moov, box(b"udta", box(b"\xa9xyz", b"\0\x12\x15\xc7+37.5" + SECRET))))),
+        ("MP4 position", mp4, "metadata-location", with_bytes(lambda d, b: grow(d, moov, box(b"udta", box(b"\xa9xyz", b"\0\x0f\x15\xc7+37.5" + SECRET))))),
         ("MP4 cover picture", mp4, "metadata-preview", with_ffmpeg("-map 0 -map 1 -c copy -disposition:v:1 attached_pic -fflags +bitexact -empty_hdlr_name 1", inputs="-i thumb.jpg"), has_stream("video", 2)),
         ("MP4 creation time", mp4, "metadata-time", with_ffmpeg("-map 0 -c copy -fflags +bitexact -empty_hdlr_name 1 -metadata creation_time=2025-01-11T10:00:00Z"), exif_has("CreateDate", "TrackCreateDate", "MediaCreateDate")),
         ("MP4 free box", mp4, "unknown-part", behind(lambda b: box(b"free", SECRET))),
@@ -250,29 +258,39 @@ def leaks(bench):
         ("MP4 bytes behind the end", mp4, "trailing-bytes", behind(lambda b: SECRET[:7]), lambda p: SECRET[:7] in p.read_bytes()),
         ("MP4 unreferenced samples", mp4, "unused-data", with_bytes(unreferenced)),
         ("MP4 second mdat", mp4, "unused-data", behind(lambda b: box(b"mdat", SECRET))),
-        ("MP4 frames hidden by an edit list", mp4, "hidden-frames", with_bytes(edit_list), lambda p: True),
+        ("MP4 frames hidden by an edit list", mp4, "hidden-frames", with_bytes(edit_list), hides_frames),
         ("H.264 cropped", mp4, "cropped-picture", with_ffmpeg(f"{copy} -bsf:v h264_metadata=crop_right=100"), stream_size_differs),
         ("H.265 cropped", mp4, "cropped-picture", with_ffmpeg(f"-c:v libx265 -x265-params log-level=none:info=0 -tag:v hvc1 {QUIET} -bsf:v filter_units=remove_types=39-40,hevc_metadata=crop_right=64"), stream_size_differs),
         ("second video track", mp4, "extra-track", with_ffmpeg(f"-map 0 -map 0 -c copy {QUIET}"), has_stream("video", 2)),
         ("disabled track", mp4, "extra-track", with_bytes(lambda d, b: patch(d, [b"moov", b"trak", b"tkhd"], 3, b"\2")), has_stream("video")),
         ("sound", mp4, "audio-present", with_ffmpeg(f"-map 0 -map 1 -c:v copy -c:a aac -flags:a +bitexact {QUIET}", inputs="-f lavfi -i sine=d=1"), has_stream("audio")),
         ("subtitles", mp4, "subtitles", with_ffmpeg(f"-map 0 -map 1 -c:v copy -c:s mov_text {QUIET}", inputs="-i s.srt")),
-        ("chapters", mp4, "chapters", with_ffmpeg(f"-map 0:v -c copy {QUIET} -map_chapters 1", inputs="-i c.txt")),
+        ("chapters", mp4, "chapters", with_ffmpeg("-map 0:v -c copy -map_metadata:g -1 -fflags +bitexact -empty_hdlr_name 1 -map_chapters 1", inputs="-i c.txt")),
         ("time code", mp4, "timecode", with_ffmpeg(f"{copy} -timecode 01:02:03:04"), has_stream("data")),
         ("handler name", mp4, "handler-name", with_ffmpeg(f"-map 0 -c copy -map_metadata -1 -fflags +bitexact -metadata:s:v handler_name={TEXT}")),
         ("encoder settings in the stream", mp4, "encoder-string", with_ffmpeg(again), lambda p: b"x264" in p.read_bytes()),
         ("user data in the stream", mp4, "stream-data", with_ffmpeg(f"{copy} -bsf:v h264_metadata=sei_user_data=086f3693-b7b3-4f2c-9653-21492feee5b8+{TEXT}")),
         ("closed captions in the stream", mp4, "closed-captions", with_bytes(captions), lambda p: b"GA94" in p.read_bytes()),
-        ("turned by a matrix", mp4, "orientation", with_ffmpeg(copy, before="-display_rotation 90"), lambda p: b"rotation" in run(["ffprobe", "-v", "error", "-show_streams", p], p.parent, check=False).stdout),
+        ("turned by a matrix", mp4, "orientation", with_bytes(lambda d, b: patch(d, [b"moov", b"trak", b"tkhd"], 40, TURNED)), lambda p: b"rotation" in run(["ffprobe", "-v", "error", "-show_streams", p], p.parent, check=False).stdout),
         ("encoder's name in the track", mp4, "encoder-string", with_bytes(lambda d, b: patch(d, [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"], 8 + 8 + 42, b"\x0aLEAK7f3a9c"))),
     ]
+
+
+# What lies beside clean files in their folder: name, rule, file, content (a name: that clean file's).
+BESIDE = [
+    ("tags beside a photo", "sidecar", "photo.xmp", b"<x:xmpmeta><dc:creator>" + SECRET + b"</dc:creator></x:xmpmeta>"),
+    ("subtitles beside a clip", "sidecar", "clip.srt", b"1\n00:00:00,000 --> 00:00:01,000\n" + SECRET + b"\n"),
+    ("a preview beside a clip", "sidecar", "clip.thm", "photo.jpg"),
+    ("an unknown file in the folder", "unknown-file", "notes.bin", SECRET),
+]
 
 
 def captions(data, bench):
     """CEA-708 in a SEI unit before the first frame: the samples are written anew, so that the index fits."""
     (bench / "plain.h264").unlink(missing_ok=True)
     (bench / "in.mp4").write_bytes(data)
-    ffmpeg(bench, "-i in.mp4 -c copy -bsf:v h264_mp4toannexb -f h264", "plain.h264")
+    # Without B-frames, whose order a bare stream would not tell.
+    ffmpeg(bench, f"-i in.mp4 {CODEC} -bf 0 {NO_SEI} -f h264", "plain.h264")
     payload = b"\xb5\x00\x31GA94\x03\x41\xff\xfc\x94\x2c\xff"
     sei = b"\0\0\0\1\x06\x04" + bytes([len(payload)]) + payload + b"\x80"
     stream = (bench / "plain.h264").read_bytes()
@@ -359,11 +377,10 @@ def measure(args, bench):
         plant(bench, bench / clean, path)
         if not is_left(path, look):
             raise RuntimeError(f"{name}: was not planted")
-        code, rules = checked(args.program, path)
-        caught = code == 1 and rule in rules
+        caught, cell = judged(args.program, path, rule)
         counts["check"] += caught
         wrong += not caught
-        cells = [f"`{rule}`" if caught else f"MISSED (exit {code}, {sorted(rules)})"]
+        cells = [cell]
         left = is_left(exiftool_cleans(path, bench / "exiftool"), look)
         counts["exiftool"] += left is False
         cells.append(words[left])
@@ -374,9 +391,30 @@ def measure(args, bench):
         else:
             cells.append("not run")
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
-    total = len(rows)
-    print(f"| {total} leaks | {counts['check']} caught | {counts['exiftool']} taken away | {counts['mat2']} taken away |")
+    for name, rule, file, content in BESIDE:
+        if args.only not in name:
+            continue
+        folder = bench / "folder" / file
+        folder.mkdir(parents=True)
+        shutil.copy(bench / "photo.jpg", folder)
+        shutil.copy(bench / "clip.mp4", folder)
+        (folder / file).write_bytes(content if isinstance(content, bytes) else (bench / content).read_bytes())
+        caught, cell = judged(args.program, folder, rule)
+        counts["check"] += caught
+        wrong += not caught
+        rows.append(name)
+        print(f"| {name} | {cell} | looks at single files | looks at single files |", flush=True)
+    print(f"| {len(rows)} leaks | {counts['check']} caught | {counts['exiftool']} taken away | {counts['mat2']} taken away |")
     return int(wrong > 0)
+
+
+def judged(program, path, rule):
+    """Whether a leak is stopped by the rule that is meant, and the cell that says so. What the leak makes a file that
+    decoders refuse (exit 3) is told and stopped as well."""
+    code, rules = checked(program, path)
+    if code not in (1, 3) or rule not in rules:
+        return False, f"MISSED (exit {code}, {sorted(rules)})"
+    return True, f"`{rule}`" if code == 1 else f"`{rule}` (exit 3)"
 
 
 if __name__ == "__main__":

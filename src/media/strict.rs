@@ -15,6 +15,7 @@ use super::ffi::decode::{Decoder, Received};
 use super::ffi::demux::{Demuxer, Read, StreamInfo, is_discarded};
 use super::ffi::encode::packet_bytes;
 use super::ffi::frame::best_timestamp;
+use super::ffi::log;
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::limits::Limits;
 use crate::types::time::TimeBase;
@@ -67,6 +68,8 @@ pub struct FrameReader {
     first_key: Option<i64>,
     /// Timestamp of the packet sent last.
     current: Option<i64>,
+    /// What FFmpeg logged last while it took a packet, and the packet's number: the frame comes out later.
+    logged: Option<(u64, String)>,
     /// Number of the packet at which damage was seen and no clean key frame since.
     suspect_since: Option<u64>,
     clean_seen: bool,
@@ -105,6 +108,7 @@ impl FrameReader {
             promised_end,
             first_key: None,
             current: None,
+            logged: None,
             suspect_since: None,
             clean_seen: false,
             out: 0,
@@ -211,8 +215,14 @@ impl FrameReader {
         if packet.is_corrupt() {
             self.symptom(damaged("the container marks a packet as corrupt"))?;
         }
-        if let Err(error) = self.decoder.send(Some(packet)) {
-            self.symptom(error)?;
+        match self.decoder.send(Some(packet)) {
+            Err(error) => self.symptom(error)?,
+            Ok(()) => {
+                let text = log::take();
+                if !text.is_empty() {
+                    self.logged = Some((self.sent, text));
+                }
+            }
         }
         Ok(true)
     }
@@ -250,7 +260,8 @@ impl FrameReader {
         }
         let Some(pts) = self.timestamp(&frame)? else { return Ok(None) };
         if corrupt {
-            self.symptom(damaged(&format!("the frame at {:.3} s is damaged", self.time_base().secs(pts))))?;
+            let said = self.logged_since(packet).map(|text| format!(" ({text})")).unwrap_or_default();
+            self.symptom(damaged(&format!("the frame at {:.3} s is damaged{said}", self.time_base().secs(pts))))?;
         }
         let key = frame.is_key();
         if key && !corrupt && self.suspect_since.is_some_and(|since| packet > since) {
@@ -264,6 +275,11 @@ impl FrameReader {
         self.last_pts = Some(pts);
         self.last_told = best_timestamp(&frame).or(self.last_told);
         Ok(Some(Decoded { frame, pts, duration, key, damaged: is_damaged }))
+    }
+
+    /// What FFmpeg logged at this packet or a later one.
+    fn logged_since(&self, packet: u64) -> Option<&str> {
+        self.logged.as_ref().filter(|(number, _)| *number >= packet).map(|(_, text)| text.as_str())
     }
 
     /// The frame's timestamp, derived from its neighbour's where it has none; `None` drops the frame (damage allowed).

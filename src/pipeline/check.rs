@@ -21,6 +21,7 @@ use crate::types::report::{ErrorReport, VerifyReport};
 use crate::verify::fills::fills;
 use crate::verify::inpaint::without_masks;
 use crate::verify::redetect::{FrameContext, judge, told};
+use crate::verify::reversible;
 use crate::verify::structure::{Expect, inspect, inventory};
 
 /// What a check does beyond the settings of detectors and limits.
@@ -92,6 +93,7 @@ fn look(
     let ask = Ask::all_of(info.kind);
     let searches = settings.targets.faces || settings.targets.text;
     let mut report = VerifyReport::default();
+    let mut soft_masks = reversible::Watch::default();
     while let Some(frame) = opened.source.next_frame().map_err(|e| e.at(&job.label))? {
         report.frames += 1;
         if searches && frame.index.is_multiple_of(orders.every.max(1)) {
@@ -99,6 +101,9 @@ fn look(
             let hits = detectors.detect(&bare(&picture, settings.fill_color), ask)?;
             report.frames_searched += 1;
             let time_secs = info.time_base.secs(frame.pts);
+            if settings.targets.faces {
+                soft_masks.look(&picture, frame.index, time_secs).into_iter().for_each(|f| findings.tell(f));
+            }
             let context = FrameContext { frame: frame.index, time_secs, masks: &[], keeps: &[] };
             report.hits_output += judge_hits(findings, &picture, &hits, &context);
         }

@@ -278,7 +278,10 @@ impl Batch<'_> {
                 let outcome = file.worker(vec![Step::Check(orders.clone())])?;
                 report.frames = outcome.frames;
                 report.verify = outcome.verify;
-                report.findings = gate.all_judged(outcome.findings, &sha256);
+                // A preview beside a clip is a picture as well.
+                let sidecar = Some(beside(&item.input)).filter(|f| f.rule == Rule::Sidecar);
+                let findings = outcome.findings.into_iter().chain(sidecar).collect();
+                report.findings = gate.all_judged(findings, &sha256);
                 file.note_unsandboxed(report);
                 return outcome.error.map_or(Ok(()), |e| Err(e.into()));
             }

@@ -42,20 +42,21 @@ pub struct Finding {
     pub fingerprint: Option<String>,
 }
 
-/// Findings of one rule that are told of one file; a broken one has one for every frame.
+/// Findings of one rule and severity that are told of one file; a broken one has one for every frame. Apart by severity,
+/// so that many a doubt never hides what must not be published.
 const MAX_PER_RULE: usize = 50;
 
 /// The findings of one file.
 #[derive(Clone, Debug, Default)]
 pub struct FindingList {
     pub list: Vec<Finding>,
-    told: BTreeMap<Rule, usize>,
+    told: BTreeMap<(Rule, Severity), usize>,
 }
 
 impl FindingList {
-    /// Adds a finding unless enough of its rule came this way.
+    /// Adds a finding unless enough of its rule and severity came this way.
     pub fn tell(&mut self, finding: Finding) {
-        let told = self.told.entry(finding.rule).or_default();
+        let told = self.told.entry((finding.rule, finding.severity)).or_default();
         *told += 1;
         if *told <= MAX_PER_RULE {
             self.list.push(finding);
@@ -83,5 +84,22 @@ impl Finding {
     pub fn of_region(mut self, id: impl Into<String>) -> Self {
         self.region = Some(id.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_warnings_do_not_hide_an_error() {
+        let mut findings = FindingList::default();
+        for severity in [Severity::Warning, Severity::Error] {
+            for _ in 0..3 * MAX_PER_RULE {
+                findings.tell(Finding::new(Rule::VisibleFace, severity, "a face"));
+            }
+        }
+        let count = |severity| findings.list.iter().filter(|f| f.severity == severity).count();
+        assert_eq!((count(Severity::Warning), count(Severity::Error)), (MAX_PER_RULE, MAX_PER_RULE));
     }
 }

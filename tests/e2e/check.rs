@@ -85,3 +85,47 @@ fn bytes_behind_the_end_are_found() {
     let report = check(&scratch, "out --targets faces").ends_with(1).reports();
     assert_eq!(rules(&report[0]), BTreeSet::from(["embedded-file".to_owned()]));
 }
+
+/// The portrait with its face hidden by a filter of FFmpeg's on the area x, y, width, height.
+fn masked_by(scratch: &Scratch, filter: &str, name: &str) {
+    let graph = format!("split[a][b];[b]crop=204:204:130:146,{filter}[c];[a][c]overlay=130:146");
+    let portrait = crate::common::fixture("demo/portrait.jpg");
+    scratch.ffmpeg(&format!("-noautorotate -i {} -filter_complex {graph} -frames:v 1", portrait.display()), name);
+}
+
+/// Warnings about masks that may be undone.
+fn reversible(report: &Value) -> usize {
+    report["findings"].as_array().unwrap().iter().filter(|f| f["rule"] == "reversible-mask").count()
+}
+
+#[test]
+fn masks_that_may_be_undone_are_a_warning_and_drawn_ones_are_none() {
+    let scratch = Scratch::new();
+    let allow = "--targets faces --allow visible-face,metadata,residue";
+    for (filter, name) in [("scale=12:12,scale=204:204:flags=neighbor", "mosaic.png"), ("gblur=sigma=20", "blur.png")] {
+        masked_by(&scratch, filter, name);
+        let report = &check(&scratch, &format!("{name} {allow}")).ends_with(0).reports()[0];
+        assert_eq!(reversible(report), 1, "{name}: {report}");
+        check(&scratch, &format!("{name} {allow} --fail-on warning")).ends_with(1);
+    }
+    let plain = crate::common::fixture("demo/portrait.jpg");
+    let report = &check(&scratch, &format!("{} {allow}", plain.display())).reports()[0];
+    assert_eq!(reversible(report), 0, "{report}");
+    scratch.copy("demo/portrait.jpg", "portrait.jpg");
+    for style in ["mosaic", "blur"] {
+        let words = format!("redact portrait.jpg -o {style} --style {style} --targets none --region 130,146,204,206");
+        scratch.withhold(words.split(' ')).ends_with(0);
+        let report = &check(&scratch, &format!("{style}/portrait.jpg --targets faces")).reports()[0];
+        assert_eq!(reversible(report), 0, "{style}: {report}");
+    }
+}
+
+#[test]
+fn a_preview_beside_a_clip_is_a_sidecar_whatever_it_shows() {
+    let scratch = Scratch::new();
+    scratch.photo("a.png");
+    scratch.withhold([&["redact", "a.png", "-o", "out"][..], &REGION_ONLY].concat()).ends_with(0);
+    fs::rename(scratch.path("out/a.png"), scratch.path("out/a.thm")).unwrap();
+    let report = check(&scratch, "out --targets none").ends_with(1).reports();
+    assert_eq!(rules(&report[0]), BTreeSet::from(["sidecar".to_owned()]));
+}

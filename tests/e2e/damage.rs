@@ -39,7 +39,9 @@ fn damage_is_fatal_by_default() {
     for (encoder, name) in CLIPS {
         let scratch = Scratch::new();
         damaged(&scratch, encoder, name);
-        scratch.redact_region(name, "out", "").ends_with(3).tells(&["error", name, "--allow-damaged"]);
+        let run = scratch.redact_region(name, "out", "").ends_with(3).tells(&["error", name, "--allow-damaged"]);
+        // What FFmpeg logged stands in brackets behind what it means.
+        assert!(run.stderr.lines().any(|l| l.contains(" (") && l.contains(')')), "{encoder}: {}", run.stderr);
         assert_eq!(scratch.files("out"), Vec::<String>::new());
         scratch.staging_is_empty("out");
     }

@@ -1,5 +1,6 @@
 //! FFmpeg's log: kept in memory, so that an error can say what FFmpeg said, and stderr stays ours.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{Mutex, MutexGuard};
@@ -14,9 +15,20 @@ const LINE: usize = 240;
 /// Lines that an error repeats.
 const SHOWN: usize = 2;
 
-static LINES: Mutex<VecDeque<(ThreadId, String)>> = Mutex::new(VecDeque::new());
+/// Lines with the thread that called FFmpeg; `None` for those of FFmpeg's own threads, which any caller may take.
+static LINES: Mutex<VecDeque<(Option<ThreadId>, String)>> = Mutex::new(VecDeque::new());
 
-fn lines() -> MutexGuard<'static, VecDeque<(ThreadId, String)>> {
+thread_local! {
+    /// Whether this thread calls FFmpeg and takes its lines itself.
+    static TAKES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The calling thread takes its lines from now on.
+pub(super) fn enter() {
+    TAKES.set(true);
+}
+
+fn lines() -> MutexGuard<'static, VecDeque<(Option<ThreadId>, String)>> {
     LINES.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
@@ -56,14 +68,47 @@ unsafe extern "C" fn record(context: *mut c_void, level: c_int, format: *const c
     if lines.len() == CAPACITY {
         lines.pop_front();
     }
-    lines.push_back((thread::current().id(), line));
+    // A thread that ends has no flag left; it takes nothing any more either.
+    let takes = TAKES.try_with(Cell::get).unwrap_or(false);
+    lines.push_back((takes.then(|| thread::current().id()), line));
 }
 
-/// Takes this thread's last lines, joined.
+/// Takes the last lines of this thread and of FFmpeg's own, joined.
 pub fn take() -> String {
+    enter();
     let me = thread::current().id();
+    let is_mine = |id: Option<ThreadId>| id.is_none_or(|id| id == me);
     let mut lines = lines();
-    let mine: Vec<String> = lines.iter().filter(|(id, _)| *id == me).map(|(_, line)| line.clone()).collect();
-    lines.retain(|(id, _)| *id != me);
+    let mine: Vec<String> = lines.iter().filter(|(id, _)| is_mine(*id)).map(|(_, line)| line.clone()).collect();
+    lines.retain(|(id, _)| !is_mine(*id));
     mine[mine.len().saturating_sub(SHOWN)..].join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Logs as FFmpeg does.
+    fn say(text: &CStr) {
+        // SAFETY: a terminated format without conversions needs no arguments; no context is an allowed context.
+        unsafe { sys::av_log(std::ptr::null_mut(), sys::AV_LOG_ERROR, text.as_ptr()) };
+    }
+
+    #[test]
+    fn lines_of_threads_that_take_none_go_to_who_asks_and_others_stay_apart() {
+        super::super::init();
+        take();
+        say(c"mine");
+        // A thread of FFmpeg's own never calls anything here.
+        thread::spawn(|| say(c"of a decoder's thread")).join().unwrap();
+        thread::spawn(|| {
+            enter();
+            say(c"of another caller");
+        })
+        .join()
+        .unwrap();
+        let taken = take();
+        assert!(taken.contains("mine") && taken.contains("of a decoder's thread"), "{taken}");
+        assert!(!taken.contains("another caller"), "{taken}");
+    }
 }

@@ -29,6 +29,7 @@ use crate::error::{Error, ErrorKind, Stage};
 pub fn init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(log::install);
+    log::enter();
 }
 
 /// FFmpeg's text for an error code.
@@ -41,7 +42,7 @@ pub(super) fn error_text(code: c_int) -> String {
     }
 }
 
-/// An error of ours for a code of FFmpeg, with the last lines it logged on this thread.
+/// An error of ours for a code of FFmpeg, with the last lines it logged on this thread and on its own.
 pub(super) fn error(stage: Stage, kind: ErrorKind, what: &str, code: c_int) -> Error {
     let logged = log::take();
     let detail = if logged.is_empty() { error_text(code) } else { format!("{} ({logged})", error_text(code)) };

@@ -279,7 +279,7 @@ impl Batch<'_> {
                 report.frames = outcome.frames;
                 report.verify = outcome.verify;
                 // A preview beside a clip is a picture as well.
-                let sidecar = Some(beside(&item.input)).filter(|f| f.rule == Rule::Sidecar);
+                let sidecar = Some(beside(&file.item.input)).filter(|f| f.rule == Rule::Sidecar);
                 let findings = outcome.findings.into_iter().chain(sidecar).collect();
                 report.findings = gate.all_judged(findings, &sha256);
                 file.note_unsandboxed(report);

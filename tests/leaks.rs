@@ -4,7 +4,7 @@ use withhold::plan::{PolicySettings, RegionBuilder};
 use withhold::track::motion::Similarity;
 use withhold::track::{GlobalMotion, Luma, TrackSettings, Tracker};
 use withhold::types::detection::{Class, Detection, FaceLook, FrameDetections};
-use withhold::types::geometry::{Point, Quad, Size};
+use withhold::types::geometry::{Margins, Point, Quad, Size};
 use withhold::types::plan::Region;
 use withhold::types::time::{FrameTimes, TimeBase};
 
@@ -56,6 +56,9 @@ fn camera(random: &mut Random, fault: Fault) -> Vec<Similarity> {
         })
         .collect()
 }
+
+/// Share of a head's sides that its face is held to take here. Detectors box whole heads, at least 1.6 times their faces.
+const FACE_SHARE: f32 = 0.8;
 
 fn truth(random: &mut Random, camera: &[Similarity]) -> Vec<Quad> {
     let side = random.between(30.0, 160.0);
@@ -162,7 +165,8 @@ fn no_face_frame_leaks_through_drop_outs() {
             for object in &objects {
                 for (frame, quad) in object.iter().enumerate() {
                     total += 1;
-                    leaks += usize::from(hidden_share(&regions, frame as u64, quad) < 0.85);
+                    let face = quad.grown(Margins::even((FACE_SHARE - 1.0) / 2.0));
+                    leaks += usize::from(hidden_share(&regions, frame as u64, &face) < 0.85);
                 }
             }
             let masked: f32 = (0..FRAMES as u64)
@@ -171,9 +175,8 @@ fn no_face_frame_leaks_through_drop_outs() {
                 .sum();
             excess += masked / objects.iter().flatten().map(Quad::area).sum::<f32>() / 12.0;
         }
-        println!("{name}: {leaks} of {total} leaked, masks {excess:.2} times the faces");
+        println!("{name}: {leaks} of {total} leaked, masks {excess:.2} times the heads");
         assert_eq!(leaks, 0, "{name}: leaked face-frames of {total}");
-        // The head alone is 3.2 times its face.
-        assert!(excess < 8.0, "{name}: masks of {excess} times the area of the faces");
+        assert!(excess < 4.0, "{name}: masks of {excess} times the area of the heads");
     }
 }

@@ -90,7 +90,7 @@ impl Default for PolicySettings {
             hold_before_secs: 0.5,
             hold_after_secs: 0.5,
             hold_frames: 0,
-            hold_growth_per_sec: 0.25,
+            hold_growth_per_sec: 0.6,
             on_lost: OnLost::Hold,
             keep_captions: false,
             lost_secs: Some(1.0),

@@ -13,9 +13,10 @@ use super::source::{CLIP_PICTURE_SIDE, Pictures, open};
 use super::worker::{Job, Outcome};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::sniff::{Sniffed, sniff};
-use crate::types::detection::Detection;
+use crate::types::detection::{Class, Detection};
 use crate::types::finding::{Finding, FindingList, Rule, Severity};
 use crate::types::frame::Picture;
+use crate::types::geometry::Rect;
 use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::report::{ErrorReport, VerifyReport};
 use crate::verify::fills::fills;
@@ -128,9 +129,47 @@ fn bare(picture: &Picture, fill: [u8; 3]) -> Picture {
 fn judge_hits(findings: &mut FindingList, picture: &Picture, hits: &[Detection], context: &FrameContext<'_>) -> u64 {
     let verdict = judge(picture, hits, context, &THRESHOLDS);
     for hit in &verdict.add {
+        let severity = if is_picture_wide(hit, picture) { Severity::Warning } else { Severity::Error };
         let message = format!("visible (score {:.2})", hit.score);
-        findings.tell(told(hit, Severity::Error, &message, context, picture));
+        findings.tell(told(hit, severity, &message, context, picture));
     }
     verdict.findings.into_iter().for_each(|f| findings.tell(f));
     verdict.hits
+}
+
+/// Whether a hit is text as high and wide as the picture: a slope of light more likely than two huge letters, so a reason
+/// to look. A line that fills a picture of its own shape is none of these.
+fn is_picture_wide(hit: &Detection, picture: &Picture) -> bool {
+    const SHARE: f32 = 0.85;
+    const LEAST_ASPECT: f32 = 2.0;
+    let side = |v: u32| v as f32 * picture.display_from_picture;
+    let whole = Rect::new(0.0, 0.0, side(picture.size.width), side(picture.size.height));
+    let covered = hit.quad.bounds().intersection(whole).map_or(0.0, Rect::area);
+    let (long, short) = (whole.width.max(whole.height), whole.width.min(whole.height));
+    hit.class == Class::Text && covered >= SHARE * whole.area() && long < LEAST_ASPECT * short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::geometry::{Quad, Size};
+
+    #[test]
+    fn text_as_large_as_a_picture_is_a_doubt_unless_the_picture_is_a_line() {
+        let hit = |class, x, width, height| Detection {
+            class,
+            quad: Quad::from(Rect::new(x, 0.0, width, height)),
+            score: 0.9,
+            landmarks: None,
+        };
+        let picture = |w: u32, h: u32| Picture::new(Size::new(w, h), vec![0; (w * h * 3) as usize], 2.0);
+        for (name, hit, picture, expected) in [
+            ("a slope of light", hit(Class::Text, -3.0, 1290.0, 960.0), picture(640, 480), true),
+            ("text in a part", hit(Class::Text, 0.0, 1280.0, 700.0), picture(640, 480), false),
+            ("a line cut out", hit(Class::Text, 0.0, 1280.0, 400.0), picture(640, 200), false),
+            ("a face", hit(Class::Face, 0.0, 1280.0, 960.0), picture(640, 480), false),
+        ] {
+            assert_eq!(is_picture_wide(&hit, &picture), expected, "{name}");
+        }
+    }
 }

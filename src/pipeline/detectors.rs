@@ -10,7 +10,7 @@ use crate::detect::face::blazeface::BlazeFace;
 use crate::detect::face::centerface::CenterFace;
 use crate::detect::face::ensemble::{FaceDetector, Networks};
 use crate::detect::face::seeta::Seeta;
-use crate::detect::face::verify::{FINEST_TILE, FaceVerifier, GATE_TILE};
+use crate::detect::face::verify::{FaceVerifier, FinestTiles};
 use crate::detect::face::yunet::YuNet;
 use crate::detect::text::{TextDetector, TextSettings};
 use crate::error::Result;
@@ -84,19 +84,24 @@ impl Detectors {
         let text = if settings.targets.lines == TextScope::All { text_detector(settings, zoo)? } else { None };
         let text = text.map(|detector| Shared(Arc::new(Mutex::new(detector))));
         let shared = || text.clone().map(|shared| Box::new(shared) as Box<dyn Detector>);
-        (0..threads).map(|_| Self::reserved(settings, zoo, FINEST_TILE, shared())).collect()
+        (0..threads).map(|_| Self::reserved(settings, zoo, FinestTiles::USUAL, shared())).collect()
     }
 
     /// The same for one thread, looking for smaller faces.
     pub fn for_check(settings: &Settings, zoo: &Zoo) -> Result<Self> {
         let text = if settings.targets.lines == TextScope::All { text_detector(settings, zoo)? } else { None };
-        Self::reserved(settings, zoo, GATE_TILE, text)
+        Self::reserved(settings, zoo, FinestTiles::GATE, text)
     }
 
-    fn reserved(settings: &Settings, zoo: &Zoo, finest_tile: u32, text: Option<Box<dyn Detector>>) -> Result<Self> {
+    fn reserved(
+        settings: &Settings,
+        zoo: &Zoo,
+        finest_tiles: FinestTiles,
+        text: Option<Box<dyn Detector>>,
+    ) -> Result<Self> {
         let faces = settings.targets.faces.then(|| -> Result<Box<dyn Detector>> {
             let blazeface = Box::new(BlazeFace::new(zoo.network(Model::BlazeFace)?));
-            Ok(Box::new(FaceVerifier::new(blazeface, None, VERIFIER_THRESHOLD, finest_tile)))
+            Ok(Box::new(FaceVerifier::new(blazeface, None, VERIFIER_THRESHOLD, finest_tiles)))
         });
         let faces = faces.transpose()?;
         // Codes and documents are shapes, which the same search would see the same way.

@@ -10,11 +10,29 @@ use crate::types::geometry::{Quad, Rect};
 use crate::types::stage::Detector;
 
 /// Side of the finest tiles, pixels: BlazeFace sees faces from about 25 pixels in them.
-pub const FINEST_TILE: u32 = 480;
+const FINEST_TILE: u32 = 480;
 
-/// The same where the cost matters less than the smallest face, from about 16 pixels on: a photo of 12 megapixels has
-/// twice as many of them.
-pub const GATE_TILE: u32 = 320;
+/// The same where the cost matters less than the smallest face: a photo of 12 megapixels has twice as many of them.
+const GATE_TILE: u32 = 320;
+
+/// And for upright faces in photos, once more: those of 24 pixels are seen for sure.
+const GATE_UPRIGHT_TILE: u32 = 160;
+
+/// Sides of the finest tiles, pixels.
+#[derive(Clone, Copy, Debug)]
+pub struct FinestTiles {
+    /// In all turns.
+    turned: u32,
+    /// Upright, in photos only.
+    upright: Option<u32>,
+}
+
+impl FinestTiles {
+    /// Of a verification that goes along with redaction.
+    pub const USUAL: Self = Self { turned: FINEST_TILE, upright: None };
+    /// Of the gate.
+    pub const GATE: Self = Self { turned: GATE_TILE, upright: Some(GATE_UPRIGHT_TILE) };
+}
 
 /// From one level of tiles to the next finer one: faces too small for a level lie whole in a tile of the next.
 const LEVEL_FACTOR: u32 = 3;
@@ -29,23 +47,22 @@ pub struct FaceVerifier {
     second: Option<Box<dyn FaceNetwork>>,
     /// From which score a box counts.
     threshold: f32,
-    finest_tile: u32,
+    finest_tiles: FinestTiles,
 }
 
 impl FaceVerifier {
     /// `threshold`: 0.5 is usual, 0.7 confident. `second`: another opinion on the upright picture.
-    /// `finest_tile`: [`FINEST_TILE`] or [`GATE_TILE`].
     pub fn new(
         blazeface: Box<dyn FaceNetwork>,
         second: Option<Box<dyn FaceNetwork>>,
         threshold: f32,
-        finest_tile: u32,
+        finest_tiles: FinestTiles,
     ) -> Self {
         let name = match &second {
             Some(second) => format!("{}+{}", blazeface.name(), second.name()),
             None => blazeface.name().to_owned(),
         };
-        Self { name, blazeface, second, threshold, finest_tile }
+        Self { name, blazeface, second, threshold, finest_tiles }
     }
 
     fn tile(&mut self, picture: &Picture, area: Rect, turns: &[Turn], found: &mut Vec<(RawFace, Quad)>) -> Result<()> {
@@ -66,11 +83,14 @@ impl Detector for FaceVerifier {
     }
 
     /// `Effort::Fast`: upright only, the whole picture and the coarsest tiles. Else all levels of tiles in four
-    /// rotations, and the second network.
+    /// rotations, and the second network; `Effort::Thorough`: finer tiles upright as well, where asked for.
     fn detect(&mut self, picture: &Picture, effort: Effort) -> Result<Vec<Detection>> {
         let (turns, levels) = if effort.is_fast() { (&Turn::ALL[..1], 2) } else { (&Turn::ALL[..], usize::MAX) };
         let mut found = Vec::new();
-        for side in tile_sides(picture.size.width.max(picture.size.height), self.finest_tile).into_iter().take(levels) {
+        let long_side = picture.size.width.max(picture.size.height);
+        let sides = tile_sides(long_side, self.finest_tiles.turned).into_iter().take(levels).map(|side| (side, turns));
+        let upright = self.finest_tiles.upright.filter(|side| effort == Effort::Thorough && *side < long_side);
+        for (side, turns) in sides.chain(upright.map(|side| (side, &Turn::ALL[..1]))) {
             for area in tiles::tiles(picture.size, side, side / LEVEL_FACTOR) {
                 self.tile(picture, area, turns, &mut found)?;
             }
@@ -145,11 +165,40 @@ mod tests {
                 let at = ((row * 1920 + x) * 3) as usize;
                 picture.data[at..at + 120].fill(255);
             }
-            let mut verifier = FaceVerifier::new(Box::new(SeesWhite), None, 0.5, FINEST_TILE);
+            let mut verifier = FaceVerifier::new(Box::new(SeesWhite), None, 0.5, FinestTiles::USUAL);
             let found = verifier.detect(&picture, Effort::Thorough).unwrap();
             assert_eq!(found.len(), 1, "at {x},{y}");
             let place = Rect::new(x as f32, y as f32, 40.0, 40.0);
             assert!(found[0].quad.bounds().iou(place) > 0.99, "{:?}", found[0].quad);
+        }
+    }
+
+    #[test]
+    fn the_gate_looks_closer_at_photos() {
+        // A face of 40 pixels is found in views of up to 640: one of 10 needs 160.
+        struct SeesSmall;
+        impl FaceNetwork for SeesSmall {
+            fn name(&self) -> &str {
+                "small"
+            }
+
+            fn candidates(&mut self, picture: &Picture, _: f32) -> Result<Vec<RawFace>> {
+                let Size { width, height } = picture.size;
+                let white = (0..width * height).find(|&i| picture.data[i as usize * 3] == 255);
+                let near = white.filter(|_| width.max(height) <= GATE_UPRIGHT_TILE);
+                let rect = |i: u32| Rect::new((i % width) as f32, (i / width) as f32, 10.0, 10.0);
+                Ok(near.map(|i| RawFace { rect: rect(i), score: 0.9, landmarks: None }).into_iter().collect())
+            }
+        }
+        let mut picture = black(1280, 960);
+        picture.data[..3].fill(255);
+        for (tiles, effort, count) in [
+            (FinestTiles::GATE, Effort::Thorough, 1),
+            (FinestTiles::GATE, Effort::Key(crate::types::detection::Headings::ALL), 0),
+            (FinestTiles::USUAL, Effort::Thorough, 0),
+        ] {
+            let mut verifier = FaceVerifier::new(Box::new(SeesSmall), None, 0.5, tiles);
+            assert_eq!(verifier.detect(&picture, effort).unwrap().len(), count, "{tiles:?} {effort:?}");
         }
     }
 

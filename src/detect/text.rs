@@ -40,9 +40,11 @@ pub struct TextSettings {
     pub thorough_side: u32,
     /// Small pictures are enlarged at most so much to reach these sides.
     pub max_enlarge: f32,
-    /// Look at the picture turned by 90 degrees too, `Effort::Thorough`: finds a little more, masks twice as much beside
-    /// text, costs twice as much.
+    /// Look at the picture turned by 90 degrees too, `Effort::Thorough`: upright lines that are blurred are seen by it
+    /// only.
     pub turned: bool,
+    /// Least score of what only the turned look sees: weaker boxes are mostly lines seen across.
+    pub turned_score: f32,
     /// Pictures larger than a whole view are also looked at in tiles, at their own scale up to so many pixels.
     pub tiled_pixels: u64,
 }
@@ -54,7 +56,8 @@ impl Default for TextSettings {
             fast_side: 960,
             thorough_side: 1280,
             max_enlarge: 1.5,
-            turned: false,
+            turned: true,
+            turned_score: 0.6,
             tiled_pixels: 24_000_000,
         }
     }
@@ -93,20 +96,24 @@ impl TextDetector {
         let work = Picture::new(size, resize_rgb(&picture.data, picture.size, size)?, 1.0);
         let network = if view.small { &mut self.small } else { &mut self.tiny };
         let turns = if view.turned { &[Turn::Upright, Turn::Quarter][..] } else { &[Turn::Upright][..] };
-        let mut map = ProbabilityMap::blank(size);
-        for area in tiles(size, TILE, TILE_OVERLAP) {
-            let tile = cropped(&work, area);
-            for &turn in turns {
+        let mut boxes = Vec::new();
+        for &turn in turns {
+            let mut map = ProbabilityMap::blank(size);
+            for area in tiles(size, TILE, TILE_OVERLAP) {
+                let tile = cropped(&work, area);
                 let seen = turned(&tile.picture, turn);
                 let probabilities = probabilities(network.as_mut(), &seen.picture)?;
                 let map_from_seen = tile.source_from_derived.after(&seen.source_from_derived);
                 raise(&mut map, &probabilities, seen.picture.size, &map_from_seen);
             }
+            let least = if turn == Turn::Upright { 0.0 } else { self.settings.turned_score };
+            boxes.extend(text_boxes(&map, &self.settings.db).into_iter().filter(|b| b.score >= least));
+            beat();
         }
         let sx = picture.size.width as f32 / size.width as f32;
         let sy = picture.size.height as f32 / size.height as f32;
         let in_picture = |b: TextBox| TextBox { quad: stretched(&b.quad, sx, sy), score: b.score };
-        Ok(text_boxes(&map, &self.settings.db).into_iter().map(in_picture).collect())
+        Ok(boxes.into_iter().map(in_picture).collect())
     }
 
     /// The views of a picture, coarsest first.

@@ -4,7 +4,7 @@ use withhold::plan::{PolicySettings, RegionBuilder};
 use withhold::track::motion::Similarity;
 use withhold::track::{GlobalMotion, Luma, TrackSettings, Tracker};
 use withhold::types::detection::{Class, Detection, FaceLook, FrameDetections};
-use withhold::types::geometry::{Margins, Point, Quad, Size};
+use withhold::types::geometry::{Point, Quad, Size};
 use withhold::types::plan::Region;
 use withhold::types::time::{FrameTimes, TimeBase};
 
@@ -165,7 +165,7 @@ fn no_face_frame_leaks_through_drop_outs() {
             for object in &objects {
                 for (frame, quad) in object.iter().enumerate() {
                     total += 1;
-                    let face = quad.grown(Margins::even((FACE_SHARE - 1.0) / 2.0));
+                    let face = quad.core(FACE_SHARE);
                     leaks += usize::from(hidden_share(&regions, frame as u64, &face) < 0.85);
                 }
             }

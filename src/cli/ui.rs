@@ -246,7 +246,7 @@ fn timing_lines(timings: &[Spent]) -> Vec<String> {
         parts.sort_by(|a, b| b.cpu_secs.total_cmp(&a.cpu_secs));
         let others = whole.cpu_secs - parts.iter().map(|s| s.cpu_secs).sum::<f64>();
         let parts: Vec<String> =
-            parts.iter().map(|s| format!("{} {:.2} ({}x)", s.part.name(), s.cpu_secs, s.calls)).collect();
+            parts.iter().map(|s| format!("{:?} {:.2} ({}x)", s.part, s.cpu_secs, s.calls).to_lowercase()).collect();
         let (name, wall, cpu) = (phase_name(whole.phase), whole.wall_secs, whole.cpu_secs);
         let list = parts.join(", ");
         format!("  {name}: {wall:.2} s, processor {cpu:.2} s: {list}, other threads and start {others:.2}")

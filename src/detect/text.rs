@@ -96,19 +96,20 @@ impl TextDetector {
         let work = Picture::new(size, resize_rgb(&picture.data, picture.size, size)?, 1.0);
         let network = if view.small { &mut self.small } else { &mut self.tiny };
         let turns = if view.turned { &[Turn::Upright, Turn::Quarter][..] } else { &[Turn::Upright][..] };
-        let mut boxes = Vec::new();
-        for &turn in turns {
-            let mut map = ProbabilityMap::blank(size);
-            for area in tiles(size, TILE, TILE_OVERLAP) {
-                let tile = cropped(&work, area);
-                let seen = turned(&tile.picture, turn);
+        let mut maps: Vec<(Turn, ProbabilityMap)> = turns.iter().map(|&t| (t, ProbabilityMap::blank(size))).collect();
+        for area in tiles(size, TILE, TILE_OVERLAP) {
+            let tile = cropped(&work, area);
+            for (turn, map) in &mut maps {
+                let seen = turned(&tile.picture, *turn);
                 let probabilities = probabilities(network.as_mut(), &seen.picture)?;
                 let map_from_seen = tile.source_from_derived.after(&seen.source_from_derived);
-                raise(&mut map, &probabilities, seen.picture.size, &map_from_seen);
+                raise(map, &probabilities, seen.picture.size, &map_from_seen);
             }
-            let least = if turn == Turn::Upright { 0.0 } else { self.settings.turned_score };
-            boxes.extend(text_boxes(&map, &self.settings.db).into_iter().filter(|b| b.score >= least));
-            beat();
+        }
+        let mut boxes = Vec::new();
+        for (turn, map) in &maps {
+            let least = if *turn == Turn::Upright { 0.0 } else { self.settings.turned_score };
+            boxes.extend(text_boxes(map, &self.settings.db).into_iter().filter(|b| b.score >= least));
         }
         let sx = picture.size.width as f32 / size.width as f32;
         let sy = picture.size.height as f32 / size.height as f32;

@@ -3,8 +3,8 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::clock::timed;
-use super::worker::MORE_MEMORY;
-use crate::error::{Error, ErrorKind, Result, Stage};
+use super::worker::no_thread;
+use crate::error::{Result, Stage};
 use crate::types::frame::{Frame, SourceInfo};
 use crate::types::progress::{Observer, Phase};
 use crate::types::stage::Source;
@@ -35,8 +35,9 @@ pub fn decode_ahead<'scope>(
             }
         }
     };
-    std::thread::Builder::new().name("decode".into()).spawn_scoped(scope, decoding).map_err(|e| {
-        Error::new(Stage::Decode, ErrorKind::Internal, "a thread can't be started").because(e).advise(MORE_MEMORY)
-    })?;
+    std::thread::Builder::new()
+        .name("decode".into())
+        .spawn_scoped(scope, decoding)
+        .map_err(|e| no_thread(Stage::Decode, e))?;
     Ok(receive)
 }

@@ -17,7 +17,7 @@ use super::schedule::{Feedback, Look, Place, TEXT_EVERY, look as scheduled};
 use super::settings::Settings;
 use super::source::{CLIP_GLANCE_SIDE, CLIP_PICTURE_SIDE, Opened, Pictures, hash, open};
 use super::tone::ToneSamples;
-use super::worker::{Job, MORE_MEMORY, Outcome};
+use super::worker::{Job, Outcome, next_of, no_thread};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::infer::zoo::Zoo;
 use crate::plan::file::frame_table;
@@ -149,9 +149,7 @@ fn look(
     let feedback = Feedback::default();
     std::thread::scope(|scope| {
         let spawn = |name: String| std::thread::Builder::new().name(name);
-        let failed = |e| {
-            Error::new(Stage::Detect, ErrorKind::Internal, "a thread can't be started").because(e).advise(MORE_MEMORY)
-        };
+        let failed = |e| no_thread(Stage::Detect, e);
         for (number, mut detectors) in detectors.into_iter().enumerate() {
             let (work_in, looked_out) = (Arc::clone(&work_in), looked_out.clone());
             let wanted = job.settings.style;
@@ -259,9 +257,7 @@ fn run_networks(
     looked_out: &SyncSender<Result<Looked>>,
     observer: &dyn Observer,
 ) {
-    loop {
-        let next = work_in.lock().unwrap_or_else(|e| e.into_inner()).recv();
-        let Ok(work) = next else { break };
+    while let Some(work) = next_of(work_in) {
         let looked = detect(detectors, &work, observer).map(|detections| behind(work, style, detections));
         let failed = looked.is_err();
         if looked_out.send(looked).is_err() || failed {

@@ -67,10 +67,10 @@ impl Detectors {
         let mut text: Option<Shared> = None;
         for thread in 0..threads {
             if thread % THREADS_PER_TEXT_DETECTOR == 0 {
-                text = text_detector(settings, zoo)?.map(|detector| Shared(Arc::new(Mutex::new(detector))));
+                text = text_detector(settings, zoo)?.map(Shared::new);
             }
             let faces = settings.targets.faces.then(|| face_detector(settings, zoo)).transpose()?;
-            let text = text.clone().map(|shared| Box::new(shared) as Box<dyn Detector>);
+            let text = text.as_ref().map(Shared::boxed);
             let codes = settings.targets.codes.then_some(CodeDetector);
             let (documents, lines) = (settings.targets.documents, settings.targets.lines);
             sets.push(Self { faces, text, codes, documents, lines });
@@ -78,19 +78,21 @@ impl Detectors {
         Ok(sets)
     }
 
-    /// The detectors that verification uses, one set for each thread: for faces a network that redaction never sees.
-    pub fn for_verification(settings: &Settings, zoo: &Zoo, threads: usize) -> Result<Vec<Self>> {
-        // Where text may stay, seeing it again tells nothing.
-        let text = if settings.targets.lines == TextScope::All { text_detector(settings, zoo)? } else { None };
-        let text = text.map(|detector| Shared(Arc::new(Mutex::new(detector))));
-        let shared = || text.clone().map(|shared| Box::new(shared) as Box<dyn Detector>);
-        (0..threads).map(|_| Self::reserved(settings, zoo, FinestTiles::USUAL, shared())).collect()
+    /// The detectors that verification uses: for faces a network that redaction never sees.
+    pub fn for_verification(settings: &Settings, zoo: &Zoo) -> Result<Self> {
+        Self::reserved(settings, zoo, FinestTiles::USUAL, text_to_find_again(settings, zoo)?)
+    }
+
+    /// The same, one set for each thread.
+    pub fn for_verification_threads(settings: &Settings, zoo: &Zoo, threads: usize) -> Result<Vec<Self>> {
+        let text = text_to_find_again(settings, zoo)?.map(Shared::new);
+        let set = |_| Self::reserved(settings, zoo, FinestTiles::USUAL, text.as_ref().map(Shared::boxed));
+        (0..threads).map(set).collect()
     }
 
     /// The same for one thread, looking for smaller faces.
     pub fn for_check(settings: &Settings, zoo: &Zoo) -> Result<Self> {
-        let text = if settings.targets.lines == TextScope::All { text_detector(settings, zoo)? } else { None };
-        Self::reserved(settings, zoo, FinestTiles::GATE, text)
+        Self::reserved(settings, zoo, FinestTiles::GATE, text_to_find_again(settings, zoo)?)
     }
 
     fn reserved(
@@ -157,6 +159,17 @@ impl Detectors {
 #[derive(Clone)]
 struct Shared(Arc<Mutex<Box<dyn Detector>>>);
 
+impl Shared {
+    fn new(detector: Box<dyn Detector>) -> Self {
+        Self(Arc::new(Mutex::new(detector)))
+    }
+
+    /// For one more thread.
+    fn boxed(&self) -> Box<dyn Detector> {
+        Box::new(self.clone())
+    }
+}
+
 impl Detector for Shared {
     fn name(&self) -> &str {
         "shared"
@@ -189,6 +202,11 @@ fn text_detector(settings: &Settings, zoo: &Zoo) -> Result<Option<Box<dyn Detect
     }
     let (small, tiny) = (zoo.network(Model::TextSmall)?, zoo.network(Model::TextTiny)?);
     Ok(Some(Box::new(TextDetector::new(small, tiny, TextSettings::default()))))
+}
+
+/// Where text may stay, seeing it again tells nothing.
+fn text_to_find_again(settings: &Settings, zoo: &Zoo) -> Result<Option<Box<dyn Detector>>> {
+    if settings.targets.lines == TextScope::All { text_detector(settings, zoo) } else { Ok(None) }
 }
 
 /// Loads the runtime and opens the weights that these steps of a worker need: nothing has to be opened later.

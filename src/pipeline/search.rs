@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::detectors::{Ask, Detectors, zoo};
 use super::settings::{Settings, VerifyLevel};
 use super::source::{CLIP_PICTURE_SIDE, Pictures};
-use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::error::Result;
 use crate::types::detection::{Detection, Effort, Headings};
 use crate::types::frame::{Frame, MediaKind, Picture, SourceInfo};
 use crate::types::plan::RedactionPlan;
@@ -21,35 +21,38 @@ const MAX_SHARE: f64 = 0.05;
 /// Of the frames that are searched in the output, every so many are in the source too: enough to know that it sees.
 const SOURCE_SHARE: usize = 4;
 
-/// The reserved networks and the frames in which they look.
+/// The frames of the finished file in which the reserved networks look.
+pub fn due_frames(plan: &RedactionPlan, settings: &Settings) -> BTreeSet<FrameIndex> {
+    let header = &plan.header;
+    let spans: Vec<FrameSpan> = plan.regions.iter().filter(|r| r.decision.is_redact()).map(|r| r.span).collect();
+    let timeline = Timeline { count: header.frames.count, key_frames: &[], cuts: &header.scene_cuts, masks: &spans };
+    match settings.verify {
+        VerifyLevel::Full => (0..header.frames.count).collect(),
+        VerifyLevel::Sampled => frames_to_search(&timeline, STRIDE, MAX_SHARE).into_iter().collect(),
+    }
+}
+
+/// The reserved networks of one thread.
 pub struct Search {
     detectors: Detectors,
-    pub frames: BTreeSet<FrameIndex>,
     ask: Ask,
 }
 
 impl Search {
-    /// One for each thread.
-    pub fn for_threads(plan: &RedactionPlan, settings: &Settings, threads: usize) -> Result<Vec<Self>> {
-        let header = &plan.header;
-        let spans: Vec<FrameSpan> = plan.regions.iter().filter(|r| r.decision.is_redact()).map(|r| r.span).collect();
-        let timeline =
-            Timeline { count: header.frames.count, key_frames: &[], cuts: &header.scene_cuts, masks: &spans };
-        let frames: BTreeSet<FrameIndex> = match settings.verify {
-            VerifyLevel::Full => (0..header.frames.count).collect(),
-            VerifyLevel::Sampled => frames_to_search(&timeline, STRIDE, MAX_SHARE).into_iter().collect(),
-        };
-        let mut ask = Ask::all_of(header.source.kind);
-        if settings.verify == VerifyLevel::Sampled && header.source.kind == MediaKind::Clip {
+    fn new(detectors: Detectors, plan: &RedactionPlan, settings: &Settings) -> Self {
+        let kind = plan.header.source.kind;
+        let mut ask = Ask::all_of(kind);
+        if settings.verify == VerifyLevel::Sampled && kind == MediaKind::Clip {
             // The network for text is not a reserved one: its cheap form does for a sample.
             ask.text = Some(Effort::Fast(Headings::UPRIGHT));
         }
-        let detectors = Detectors::for_verification(settings, &zoo(settings)?, threads)?;
-        Ok(detectors.into_iter().map(|detectors| Self { detectors, frames: frames.clone(), ask }).collect())
+        Self { detectors, ask }
     }
 
-    fn is_due(&self, frame: FrameIndex) -> bool {
-        self.frames.contains(&frame)
+    /// One for each thread.
+    pub fn for_threads(plan: &RedactionPlan, settings: &Settings, threads: usize) -> Result<Vec<Self>> {
+        let detectors = Detectors::for_verification_threads(settings, &zoo(settings)?, threads)?;
+        Ok(detectors.into_iter().map(|detectors| Self::new(detectors, plan, settings)).collect())
     }
 
     /// What the reserved networks find in a picture, display space.
@@ -61,6 +64,7 @@ impl Search {
 /// Counts hits in the frames of the source, before they are masked.
 pub struct SourceSearch {
     search: Search,
+    frames: BTreeSet<FrameIndex>,
     pictures: Pictures,
     /// Frames that were looked at, and hits in them.
     pub looks: u64,
@@ -69,17 +73,16 @@ pub struct SourceSearch {
 
 impl SourceSearch {
     pub fn new(plan: &RedactionPlan, settings: &Settings, info: &SourceInfo) -> Result<Self> {
-        let mut searches = Search::for_threads(plan, settings, 1)?;
-        let missing = || Error::new(Stage::Verify, ErrorKind::Internal, "there is no search");
-        let mut search = searches.pop().ok_or_else(missing)?;
+        let search = Search::new(Detectors::for_verification(settings, &zoo(settings)?)?, plan, settings);
+        let mut frames = due_frames(plan, settings);
         if settings.verify == VerifyLevel::Sampled && info.kind == MediaKind::Clip {
-            search.frames = search.frames.into_iter().step_by(SOURCE_SHARE).collect();
+            frames = frames.into_iter().step_by(SOURCE_SHARE).collect();
         }
-        Ok(Self { search, pictures: Pictures::new(info, CLIP_PICTURE_SIDE), looks: 0, hits: 0 })
+        Ok(Self { search, frames, pictures: Pictures::new(info, CLIP_PICTURE_SIDE), looks: 0, hits: 0 })
     }
 
     pub fn is_due(&self, frame: &Frame) -> bool {
-        self.search.is_due(frame.index)
+        self.frames.contains(&frame.index)
     }
 
     /// Looks at a frame that is not masked yet.

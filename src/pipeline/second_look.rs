@@ -6,6 +6,7 @@ use std::sync::mpsc::Receiver;
 use super::clock::timed;
 use super::search::{Search, THRESHOLDS};
 use super::verify::{MAX_MOMENTS, moment};
+use super::worker::next_of;
 use crate::error::Result;
 use crate::render::FrameMasks;
 use crate::types::detection::Class;
@@ -18,9 +19,6 @@ use crate::types::timing::Part;
 use crate::verify::inpaint::without_masks;
 use crate::verify::redetect::{FrameContext, Verdict, judge};
 use crate::verify::sheet::Moment;
-
-/// Pictures of what was found again that are shown at most.
-const MAX_SHOWN: usize = MAX_MOMENTS;
 
 /// A finished frame to search.
 pub struct Look<'a> {
@@ -52,7 +50,7 @@ impl Seen {
         // Alike however the threads took turns.
         seen.verdicts.sort_by_key(|v| v.frame);
         seen.moments.sort_by_key(|m| m.frame);
-        seen.moments.truncate(MAX_SHOWN);
+        seen.moments.truncate(MAX_MOMENTS);
         seen
     }
 }
@@ -60,11 +58,9 @@ impl Seen {
 /// Searches until no more looks come; several threads may share them.
 pub fn search_all(search: &mut Search, looks: &Mutex<Receiver<Look<'_>>>, observer: &dyn Observer) -> Result<Seen> {
     let mut seen = Seen::default();
-    loop {
-        let next = looks.lock().unwrap_or_else(|e| e.into_inner()).recv();
-        let Ok(look) = next else { break };
+    while let Some(look) = next_of(looks) {
         let verdict = timed(observer, Phase::Verify, Part::Search, || judged(search, &look))?;
-        if !verdict.findings.is_empty() && !look.is_shown && seen.moments.len() < MAX_SHOWN {
+        if !verdict.findings.is_empty() && !look.is_shown && seen.moments.len() < MAX_MOMENTS {
             let label = "found again".into();
             seen.moments.push(moment(&look.picture, look.frame, look.time_secs, label, &look.regions)?);
         }

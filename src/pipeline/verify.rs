@@ -12,11 +12,11 @@ use super::clock::timed;
 use super::overlap::comparable;
 use super::plans;
 use super::render::{ActiveRegions, clock_offset};
-use super::search::Search;
+use super::search::{Search, due_frames};
 use super::second_look::{Look, Seen, search_all};
 use super::settings::{AudioChoice, Encoding, Settings};
 use super::source::{CLIP_PICTURE_SIDE, Pictures, open};
-use super::worker::{Job, MORE_MEMORY, Outcome, VerifyOrders};
+use super::worker::{Job, Outcome, VerifyOrders, no_thread};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::encode::VideoCodec;
 use crate::media::photo;
@@ -73,7 +73,7 @@ pub fn verify(job: &Job, orders: &VerifyOrders, observer: &dyn Observer) -> Resu
     check.findings.list.extend(facts.findings().iter().cloned());
     let threads = if is_clip(&plan) { settings.inference_threads.max(1) } else { 1 };
     let searches = Search::for_threads(&plan, settings, threads)?;
-    check.all_frames(opened.source, searches, observer).map_err(unverified)?;
+    check.all_frames(opened.source, &due_frames(&plan, settings), searches, observer).map_err(unverified)?;
     if let Facts::Clip(facts) = &facts {
         check.compare_times(&facts.pts, TimeBase { num: 1, den: i32::try_from(facts.timescale).unwrap_or(i32::MAX) });
     }
@@ -149,27 +149,28 @@ impl<'a> Check<'a> {
     }
 
     /// Decodes on one thread, compares on this one and searches on further ones.
-    fn all_frames(&mut self, source: Box<dyn Source>, searches: Vec<Search>, observer: &dyn Observer) -> Result<()> {
-        let due = searches.first().map(|search| search.frames.clone()).unwrap_or_default();
+    fn all_frames(
+        &mut self,
+        source: Box<dyn Source>,
+        due: &BTreeSet<FrameIndex>,
+        searches: Vec<Search>,
+        observer: &dyn Observer,
+    ) -> Result<()> {
         let info = self.info.clone();
         let seen = std::thread::scope(|scope| {
             let frames = decode_ahead(scope, source, self.in_flight_bytes, &info, (observer, Phase::Verify))?;
             let (send, looks) = sync_channel(MAX_WAITING_LOOKS);
             let looks = Arc::new(Mutex::new(looks));
-            let failed = |e| {
-                let message = "a thread can't be started";
-                Error::new(Stage::Verify, ErrorKind::Internal, message).because(e).advise(MORE_MEMORY)
-            };
             let mut searching = Vec::new();
             for (number, mut search) in searches.into_iter().enumerate() {
                 let looks = Arc::clone(&looks);
                 let thread = std::thread::Builder::new().name(format!("search-{number}"));
                 let work = move || search_all(&mut search, &looks, observer);
-                searching.push(thread.spawn_scoped(scope, work).map_err(failed)?);
+                searching.push(thread.spawn_scoped(scope, work).map_err(|e| no_thread(Stage::Verify, e))?);
             }
             // When all searches have failed, nobody listens any more.
             drop(looks);
-            let compared = self.compare_frames(frames, &due, &send, observer);
+            let compared = self.compare_frames(frames, due, &send, observer);
             drop(send);
             let panicked = |_| Error::new(Stage::Verify, ErrorKind::Internal, "the search panicked");
             // A search that failed ends the comparison: its error is the cause.

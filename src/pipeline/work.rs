@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_de
 
 use super::clock::timed;
 use super::settings::AudioChoice;
-use super::worker::{Event, Job, MORE_MEMORY, Outcome, Step};
+use super::worker::{Event, Job, Outcome, Step, no_thread};
 use super::{analyze, check, detectors, render, sandbox, verify};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::progress::{Continue, Observer, Phase, beats};
@@ -84,7 +84,7 @@ fn watched(job: &Job, source: &File) -> Result<Outcome> {
     std::thread::scope(|scope| {
         let pulse = move || pulse(&ended, PULSE_EVERY, || tell(&Event::Alive).is_ok());
         let spawned = std::thread::Builder::new().name("pulse".into()).spawn_scoped(scope, pulse);
-        spawned.map_err(|e| broken("a thread can't be started").because(e).advise(MORE_MEMORY))?;
+        spawned.map_err(|e| no_thread(Stage::Worker, e))?;
         let outcome = run(job, source);
         drop(running);
         outcome

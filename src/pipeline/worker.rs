@@ -4,11 +4,14 @@
 //! is a file in the staging folder, events go to standard output as JSON Lines. It never touches a final name.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::mpsc::Receiver;
 
 use serde::{Deserialize, Serialize};
 
 use super::check::CheckOrders;
 use super::settings::Settings;
+use crate::error::{Error, ErrorKind, Stage};
 use crate::types::finding::Finding;
 use crate::types::plan::Region;
 use crate::types::progress::Phase;
@@ -17,6 +20,16 @@ use crate::types::timing::Spent;
 
 /// What to do when a worker can't get what it needs: most often its own limit is in the way.
 pub const MORE_MEMORY: &str = "--memory-limit allows more";
+
+/// The error of a thread that the system refuses.
+pub fn no_thread(stage: Stage, cause: std::io::Error) -> Error {
+    Error::new(stage, ErrorKind::Internal, "a thread can't be started").because(cause).advise(MORE_MEMORY)
+}
+
+/// The next thing from a queue that several threads take turns with; `None` when no more come.
+pub fn next_of<T>(shared: &Mutex<Receiver<T>>) -> Option<T> {
+    shared.lock().unwrap_or_else(|e| e.into_inner()).recv().ok()
+}
 
 /// One thing to do; the steps of a job run in order.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use super::policy::{MaskFrame, MaskTrack, PolicySettings};
 use crate::types::detection::Class;
 use crate::types::geometry::{Point, Quad, Rect};
+use crate::types::groups::Groups;
 use crate::types::time::{FrameIndex, FrameSpan};
 use crate::types::track::Origin;
 
@@ -28,7 +29,7 @@ pub fn join_text(masks: Vec<MaskTrack>, settings: &PolicySettings) -> Vec<MaskTr
             // First what costs nearly nothing: a page of a thousand lines has half a million pairs.
             let are_near = reaches[i].intersection(reaches[j]).is_some();
             if are_near && groups.root(i) != groups.root(j) && belong_together(&text[i], &text[j], settings) {
-                groups.unite(i, j);
+                groups.join(i, j);
             }
         }
         open.push(i);
@@ -39,30 +40,6 @@ pub fn join_text(masks: Vec<MaskTrack>, settings: &PolicySettings) -> Vec<MaskTr
     }
     out.extend(members.into_values().map(merged));
     out
-}
-
-/// Disjoint sets.
-struct Groups {
-    parent: Vec<usize>,
-}
-
-impl Groups {
-    fn new(count: usize) -> Groups {
-        Groups { parent: (0..count).collect() }
-    }
-
-    fn root(&mut self, mut i: usize) -> usize {
-        while self.parent[i] != i {
-            self.parent[i] = self.parent[self.parent[i]];
-            i = self.parent[i];
-        }
-        i
-    }
-
-    fn unite(&mut self, i: usize, j: usize) {
-        let (a, b) = (self.root(i), self.root(j));
-        self.parent[a.max(b)] = a.min(b);
-    }
 }
 
 /// Around a mask in all frames, with the gap over which it is joined to others.

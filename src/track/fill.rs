@@ -52,7 +52,7 @@ pub fn fill_gap(
             let even = between(&forward[k], &backward[k], (k + 1) as f32 / count);
             let nearest = (k + 1).min(gap.len() - k) as f32;
             let grown = even.grown(Margins::even((GROWTH_PER_FRAME * nearest).min(MAX_GROWTH)));
-            let quad = step.followed.map_or(grown, |f| covering(&[grown, core_of(&f, core)], even.angle_rad()));
+            let quad = step.followed.map_or(grown, |f| covering(&[grown, f.core(core)], even.angle_rad()));
             TrackPoint { frame: step.frame, pts: step.pts, quad, origin: Origin::Interpolated, score: 0.0 }
         })
         .collect()
@@ -73,11 +73,6 @@ fn between(a: &Quad, b: &Quad, t: f32) -> Quad {
 pub fn covering(quads: &[Quad], angle_rad: f32) -> Quad {
     let points: Vec<Point> = quads.iter().flat_map(|q| q.corners).collect();
     Quad::around(&points, angle_rad)
-}
-
-/// The quad with its sides scaled by `share`, around its centre.
-fn core_of(quad: &Quad, share: f32) -> Quad {
-    quad.grown(Margins::even((share - 1.0) / 2.0))
 }
 
 /// Smooths the places of consecutive frames without lag, over `radius` frames to both sides. Each smoothed quad has at
@@ -141,9 +136,9 @@ fn smooth_run(points: &mut [TrackPoint], radius: usize, core: f32) {
 /// How far the core of point `i`, and its way half to the neighbours, reaches from `center` to the left, top, right and
 /// bottom of a frame turned by `angle`.
 fn extent(points: &[TrackPoint], i: usize, center: Point, angle: f32, core: f32) -> [f32; 4] {
-    let quad = core_of(&points[i].quad, core);
+    let quad = points[i].quad.core(core);
     let neighbours = [i.checked_sub(1), Some(i + 1).filter(|&j| j < points.len())];
-    let ways = neighbours.into_iter().flatten().map(|j| quad.lerp(&core_of(&points[j].quad, core), 0.5));
+    let ways = neighbours.into_iter().flatten().map(|j| quad.lerp(&points[j].quad.core(core), 0.5));
     let (s, c) = angle.sin_cos();
     let mut out = [f32::MIN; 4];
     for p in std::iter::once(quad).chain(ways).flat_map(|q| q.corners) {
@@ -243,7 +238,7 @@ mod tests {
             let raw = points.clone();
             smooth(&mut points, radius, core);
             for (s, r) in points.iter().zip(&raw) {
-                let held = core_of(&r.quad, core);
+                let held = r.quad.core(core);
                 prop_assert!(s.quad.contains_quad(&held), "{:?} leaves {:?}", s.quad, held);
             }
         }

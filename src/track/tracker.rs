@@ -307,9 +307,11 @@ impl Live {
             let gap: Vec<GapFrame> = self
                 .pending
                 .drain(..)
-                // Where nobody looked, its place is a guess that the detection behind it makes better.
-                .map(|p| (p.followed.filter(|_| p.missed).map(|f| f.0), p))
-                .map(|(followed, p)| GapFrame { frame: p.frame, pts: p.pts, camera: p.camera, followed })
+                .map(|p| {
+                    // Where nobody looked, its place is a guess that the detection behind it makes better.
+                    let followed = p.followed.filter(|_| p.missed).map(|f| f.0);
+                    GapFrame { frame: p.frame, pts: p.pts, camera: p.camera, followed }
+                })
                 .collect();
             let filled = fill_gap(last, &point, &gap, &now.camera, core);
             self.points.extend(filled);

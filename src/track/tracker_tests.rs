@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::track::motion::MotionEstimator;
 use crate::track::testing::{Actor, Camera, World};
-use crate::types::geometry::{Margins, Rect};
+use crate::types::geometry::Rect;
 
 const BASE: TimeBase = TimeBase { num: 1, den: 25 };
 
@@ -81,7 +81,7 @@ fn truth(shot: &Shot) -> Quad {
 
 /// What of a head as found is always covered.
 fn core(quad: &Quad) -> Quad {
-    quad.grown(Margins::even((TrackSettings::default().face_core - 1.0) / 2.0))
+    quad.core(TrackSettings::default().face_core)
 }
 
 #[test]

@@ -212,6 +212,11 @@ impl Quad {
         Quad::rotated_rect(center, w * (1.0 + grow.left + grow.right), h * (1.0 + grow.top + grow.bottom), angle)
     }
 
+    /// The rectangle of the same centre and angle with its sides scaled by `share`.
+    pub fn core(&self, share: f32) -> Quad {
+        self.grown(Margins::even((share - 1.0) / 2.0))
+    }
+
     /// A polygon around the superellipse |x|^n + |y|^n = 1 that is inscribed in the quad (taken as a parallelogram).
     pub fn superellipse_outline(&self, exponent: f32) -> Vec<Point> {
         let c = &self.corners;

@@ -5,6 +5,7 @@ pub mod detection;
 pub mod finding;
 pub mod frame;
 pub mod geometry;
+pub mod groups;
 pub mod limits;
 pub mod mask;
 pub mod plan;

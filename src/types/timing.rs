@@ -27,23 +27,6 @@ pub enum Part {
     Search,
 }
 
-impl Part {
-    pub fn name(self) -> &'static str {
-        match self {
-            Part::Whole => "whole",
-            Part::Decode => "decode",
-            Part::Prepare => "prepare",
-            Part::Faces => "faces",
-            Part::Text => "text",
-            Part::Track => "track",
-            Part::Mask => "mask",
-            Part::Encode => "encode",
-            Part::Compare => "compare",
-            Part::Search => "search",
-        }
-    }
-}
-
 /// Time spent in a part of a phase, summed over threads: parts run side by side, so their wall times may add up to more
 /// than the whole.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

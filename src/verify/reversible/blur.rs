@@ -7,8 +7,9 @@
 
 use std::collections::HashMap;
 
-use super::{DRAWN_LEVELS, Groups, Plane, scaled};
+use super::{DRAWN_LEVELS, Plane, scaled};
 use crate::types::geometry::Rect;
+use crate::types::groups::Groups;
 
 /// Longest side at which a picture is looked at, pixels: at full size many cameras give no sharp picture.
 const LONG_SIDE: usize = 1280;

@@ -7,8 +7,9 @@
 
 use std::collections::HashMap;
 
-use super::{DRAWN_LEVELS, Groups, Plane, scaled};
+use super::{DRAWN_LEVELS, Plane, scaled};
 use crate::types::geometry::Rect;
+use crate::types::groups::Groups;
 
 /// Levels that pixels of one area differ by: clean pictures, and after lossy coding.
 const SAME_LEVELS: [f32; 2] = [2.5, 6.0];

@@ -45,6 +45,7 @@ fn settings(regions: Vec<OperatorRegion>) -> Settings {
         sensitivity: withhold::detect::face::ensemble::Sensitivity::default(),
         margin: 0.0,
         on_lost: Default::default(),
+        unseen: Default::default(),
         keep_captions: false,
         style: MaskStyle::Fill,
         fill_color: [128, 128, 128],

@@ -238,6 +238,11 @@ pub struct Detection {
     #[arg(long, value_enum, default_value_t = OnLost::Hold)]
     pub on_lost: OnLost,
 
+    /// People whose faces are not found, known by their poses: `head` masks the place of the head, `report` only puts
+    /// them on the review list, `off` does not look for them. In clips they are looked for at cuts and every 72 frames
+    #[arg(long, value_enum, default_value_t = Unseen::Head)]
+    pub unseen: Unseen,
+
     /// Mask a region that you name: x,y,width,height in pixels of the upright picture, with @t0-t1 (seconds or h:mm:ss)
     /// for a part of a clip; may be given many times
     #[arg(long, value_name = "X,Y,W,H[@T0-T1]")]
@@ -526,6 +531,13 @@ pub enum Sensitivity {
 pub enum OnLost {
     Hold,
     Blank,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Unseen {
+    Off,
+    Report,
+    Head,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

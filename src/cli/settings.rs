@@ -10,7 +10,7 @@ use withhold::pipeline::batch::absolute;
 use withhold::pipeline::gate::{self, Gate};
 use withhold::pipeline::sandbox::SandboxMode;
 use withhold::pipeline::settings::{
-    AudioChoice, Encoding, FaceDetectorName, Settings, Targets, TextScope, VerifyLevel,
+    AudioChoice, Encoding, FaceDetectorName, Settings, Targets, TextScope, Unseen, VerifyLevel,
 };
 use withhold::plan::policy::OnLost;
 use withhold::types::finding::Rule;
@@ -199,6 +199,11 @@ pub fn of_analysis(
         args::OnLost::Hold => OnLost::Hold,
         args::OnLost::Blank => OnLost::Blank,
     };
+    settings.unseen = match detection.unseen {
+        args::Unseen::Off => Unseen::Off,
+        args::Unseen::Report => Unseen::Report,
+        args::Unseen::Head => Unseen::Head,
+    };
     settings.keep_captions = detection.keep_captions;
     settings.style = style(look.style);
     settings.fill_color = look.fill_color;
@@ -249,6 +254,7 @@ fn of_rendering_run(out: &args::Run, encode: Option<&args::Encoding>, allow_dama
         sensitivity: Sensitivity::default(),
         margin: 0.0,
         on_lost: OnLost::default(),
+        unseen: Unseen::default(),
         keep_captions: false,
         style: MaskStyle::Fill,
         fill_color: [128; 3],

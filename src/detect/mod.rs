@@ -9,6 +9,7 @@ pub mod document_groups;
 pub mod document_marks;
 pub mod face;
 pub mod nms;
+pub mod person;
 pub mod text;
 pub mod text_db;
 pub mod tiles;

@@ -14,19 +14,20 @@ use super::clock::timed;
 use super::detectors::{Ask, Detectors, models_used, zoo};
 use super::plans;
 use super::schedule::{Feedback, Look, Place, TEXT_EVERY, look as scheduled};
-use super::settings::Settings;
+use super::settings::{Settings, Unseen};
 use super::source::{CLIP_GLANCE_SIDE, CLIP_PICTURE_SIDE, Opened, Pictures, hash, open};
 use super::tone::ToneSamples;
 use super::worker::{Job, Outcome, next_of, no_thread};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::infer::zoo::Zoo;
 use crate::plan::file::frame_table;
+use crate::plan::unseen::unseen_faces;
 use crate::plan::{PolicySettings, RegionBuilder};
 use crate::track::{GlobalMotion, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker};
-use crate::types::detection::{Class, Detection, FaceLook, FrameDetections, Headings};
+use crate::types::detection::{Class, Detection, FaceLook, FrameDetections, Headings, Person};
 use crate::types::frame::{Frame, MediaKind, Picture, SourceInfo};
 use crate::types::geometry::Margins;
-use crate::types::plan::{PLAN_VERSION, PlanHeader, RedactionPlan};
+use crate::types::plan::{MaskStyle, PLAN_VERSION, PlanHeader, RedactionPlan};
 use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::time::{FrameIndex, FrameSpan, FrameTimes};
 use crate::types::timing::Part;
@@ -34,6 +35,8 @@ use crate::types::track::Track;
 
 /// Longest side of the small grey pictures that tracks are followed in, pixels.
 const LUMA_SIDE: u32 = 320;
+/// Least score of a head that is masked because of a pose: whoever asks for it wants no more evidence.
+const HEAD_SCORE: f32 = 0.5;
 
 /// One frame on its way to the networks.
 struct Work {
@@ -55,6 +58,15 @@ struct Looked {
     luma: Luma,
     motion: GlobalMotion,
     tones: ToneSamples,
+    people: Vec<Person>,
+}
+
+/// What the networks told of all frames.
+#[derive(Default)]
+struct Seen {
+    tracks: Vec<Track>,
+    tones: ToneSamples,
+    people: Vec<(FrameIndex, Person)>,
 }
 
 /// What decoding told besides pictures.
@@ -71,7 +83,7 @@ pub fn analyze(file: &File, job: &Job, plan_path: &Path, observer: &dyn Observer
     let opened = open(file, &job.label, &settings.limits, settings.allow_damaged)?;
     let info = opened.source.info().clone();
     let zoo = zoo(settings)?;
-    let (decoded, tracks, tones) = look(opened, &info, job, &zoo, observer)?;
+    let (decoded, seen) = look(opened, &info, job, &zoo, observer)?;
     if decoded.pts.is_empty() {
         return Err(Error::new(Stage::Decode, ErrorKind::Damaged, "holds no frame that is shown").at(&job.label));
     }
@@ -91,8 +103,8 @@ pub fn analyze(file: &File, job: &Job, plan_path: &Path, observer: &dyn Observer
         scene_cuts: decoded.scene_cuts,
         review: vec![],
     };
-    let mut plan = plan_of(header, &tracks, &decoded.pts, settings).map_err(|e| e.at(&job.label))?;
-    tones.assign(&mut plan.regions);
+    let mut plan = plan_of(header, &seen, &decoded.pts, settings).map_err(|e| e.at(&job.label))?;
+    seen.tones.assign(&mut plan.regions);
     plans::write(&plan, plan_path)?;
     Ok(Outcome { frames: plan.header.frames.count, ..Outcome::default() })
 }
@@ -106,7 +118,7 @@ fn advised(e: Error, opened: &SourceInfo, settings: &Settings) -> Error {
 }
 
 /// Regions and review list of the tracks and of what the operator named.
-fn plan_of(mut header: PlanHeader, tracks: &[Track], pts: &[i64], settings: &Settings) -> Result<RedactionPlan> {
+fn plan_of(mut header: PlanHeader, seen: &Seen, pts: &[i64], settings: &Settings) -> Result<RedactionPlan> {
     let times = FrameTimes { pts, time_base: header.source.time_base };
     let mut policy = PolicySettings {
         margin: settings.margin,
@@ -120,25 +132,20 @@ fn plan_of(mut header: PlanHeader, tracks: &[Track], pts: &[i64], settings: &Set
         policy.face_margins = Margins::default();
     }
     let mut builder = RegionBuilder::new(policy, header.frames.display, settings.keep_regions.clone());
-    for scene in tracks.chunk_by(|a, b| a.scene == b.scene) {
+    for scene in seen.tracks.chunk_by(|a, b| a.scene == b.scene) {
         builder.add_scene(scene, times);
     }
     for region in &settings.regions {
         builder.add_operator_region(region, times)?;
     }
     let built = builder.finish();
-    header.review = built.review;
+    header.review = unseen_faces(&seen.people, &built.regions, &times);
+    header.review.extend(built.review);
     Ok(RedactionPlan { header, regions: built.regions })
 }
 
 /// Decodes and looks at every frame.
-fn look(
-    opened: Opened,
-    info: &SourceInfo,
-    job: &Job,
-    zoo: &Zoo,
-    observer: &dyn Observer,
-) -> Result<(Decoded, Vec<Track>, ToneSamples)> {
+fn look(opened: Opened, info: &SourceInfo, job: &Job, zoo: &Zoo, observer: &dyn Observer) -> Result<(Decoded, Seen)> {
     let threads = if info.kind == MediaKind::Photo { 1 } else { job.settings.inference_threads.max(1) };
     let detectors = Detectors::for_redaction(&job.settings, zoo, threads)?;
     // Key frames take many times as long as others: with fewer pictures waiting, workers would wait for each other.
@@ -152,8 +159,8 @@ fn look(
         let failed = |e| no_thread(Stage::Detect, e);
         for (number, mut detectors) in detectors.into_iter().enumerate() {
             let (work_in, looked_out) = (Arc::clone(&work_in), looked_out.clone());
-            let wanted = job.settings.style;
-            let looking = move || run_networks(&mut detectors, wanted, &work_in, &looked_out, observer);
+            let settings = &job.settings;
+            let looking = move || run_networks(&mut detectors, settings, &work_in, &looked_out, observer);
             spawn(format!("look-{number}")).spawn_scoped(scope, looking).map_err(failed)?;
         }
         drop((looked_out, work_in));
@@ -171,11 +178,11 @@ fn look(
             .join()
             .map_err(|_| Error::new(Stage::Track, ErrorKind::Internal, "the tracker panicked").at(&job.label))?;
         // A detector that failed makes the decoder's queue end early: the cause is what the collector saw.
-        let (tracks, tones) = match (&decoded, collected) {
+        let seen = match (&decoded, collected) {
             (_, Err(cause)) => return Err(cause.at(&job.label)),
             (_, Ok(collected)) => collected,
         };
-        Ok((decoded?, tracks, tones))
+        Ok((decoded?, seen))
     })
 }
 
@@ -252,13 +259,14 @@ fn decode(
 
 fn run_networks(
     detectors: &mut Detectors,
-    style: crate::types::plan::MaskStyle,
+    settings: &Settings,
     work_in: &Mutex<Receiver<Work>>,
     looked_out: &SyncSender<Result<Looked>>,
     observer: &dyn Observer,
 ) {
     while let Some(work) = next_of(work_in) {
-        let looked = detect(detectors, &work, observer).map(|detections| behind(work, style, detections));
+        let looked = detect(detectors, &work, settings.unseen, observer);
+        let looked = looked.map(|(detections, people)| behind(work, settings.style, detections, people));
         let failed = looked.is_err();
         if looked_out.send(looked).is_err() || failed {
             break;
@@ -266,8 +274,13 @@ fn run_networks(
     }
 }
 
-fn detect(detectors: &mut Detectors, work: &Work, observer: &dyn Observer) -> Result<Vec<Detection>> {
-    let Look { ask: Ask { faces, text }, wide } = work.look;
+fn detect(
+    detectors: &mut Detectors,
+    work: &Work,
+    unseen: Unseen,
+    observer: &dyn Observer,
+) -> Result<(Vec<Detection>, Vec<Person>)> {
+    let Look { ask: Ask { faces, text }, wide, people } = work.look;
     let large = work.large.as_ref().unwrap_or(&work.picture);
     let mut found = Vec::new();
     if faces.is_some() {
@@ -275,14 +288,28 @@ fn detect(detectors: &mut Detectors, work: &Work, observer: &dyn Observer) -> Re
         let look = || detectors.faces(picture, faces);
         found = timed(observer, Phase::Analyze, Part::Faces, look)?;
     }
+    let people =
+        if people { timed(observer, Phase::Analyze, Part::Faces, || detectors.people(large))? } else { Vec::new() };
+    if unseen == Unseen::Head {
+        let heads = people.iter().filter_map(|person| head_without_face(person, &found)).collect::<Vec<_>>();
+        found.extend(heads);
+    }
     if text.is_some() {
         let look = || detectors.add_print(large, text, &mut found);
         timed(observer, Phase::Analyze, Part::Text, look)?;
     }
-    Ok(found)
+    Ok((found, people))
 }
 
-fn behind(work: Work, style: crate::types::plan::MaskStyle, detections: Vec<Detection>) -> Looked {
+/// The head of a person as if its face had been found, unless it was.
+fn head_without_face(person: &Person, faces: &[Detection]) -> Option<Detection> {
+    let center = person.head.center();
+    let is_found = faces.iter().any(|d| d.class == Class::Face && d.quad.contains(center));
+    let score = person.score.max(HEAD_SCORE);
+    (!is_found).then_some(Detection { class: Class::Face, quad: person.head, score, landmarks: None })
+}
+
+fn behind(work: Work, style: MaskStyle, detections: Vec<Detection>, people: Vec<Person>) -> Looked {
     let face_look = match work.look.ask.faces {
         None => FaceLook::None,
         Some(effort) if effort.is_fast() => FaceLook::Glance,
@@ -297,7 +324,7 @@ fn behind(work: Work, style: crate::types::plan::MaskStyle, detections: Vec<Dete
         face_look,
         text_looked: work.look.ask.text.is_some(),
     };
-    Looked { found, luma: work.luma, motion: work.motion, tones }
+    Looked { found, luma: work.luma, motion: work.motion, tones, people }
 }
 
 /// Puts frames back in order and tracks what was found.
@@ -306,24 +333,25 @@ fn collect(
     looked_in: &Receiver<Result<Looked>>,
     feedback: &Feedback,
     observer: &dyn Observer,
-) -> Result<(Vec<Track>, ToneSamples)> {
+) -> Result<Seen> {
     let mut waiting: BTreeMap<FrameIndex, Looked> = BTreeMap::new();
     let mut next = 0;
-    let (mut tracks, mut tones) = (Vec::new(), ToneSamples::default());
+    let mut seen = Seen::default();
     for looked in looked_in {
         let looked = looked?;
         waiting.insert(looked.found.frame, looked);
         while let Some(looked) = waiting.remove(&next) {
-            tones.merge(looked.tones);
+            seen.tones.merge(looked.tones);
+            seen.people.extend(looked.people.into_iter().map(|person| (next, person)));
             let push = || tracker.push(&looked.found, looked.motion, looked.luma);
             timed(observer, Phase::Analyze, Part::Track, push)?;
-            tracks.append(&mut tracker.take_finished());
+            seen.tracks.append(&mut tracker.take_finished());
             feedback.tell(next, headings(&tracker));
             next += 1;
         }
     }
-    tracks.append(&mut tracker.finish());
-    Ok((tracks, tones))
+    seen.tracks.append(&mut tracker.finish());
+    Ok(seen)
 }
 
 /// Which ways up the heads stand that are followed now, and upright for those that come.

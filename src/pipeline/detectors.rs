@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::settings::{FaceDetectorName, Settings, TextScope};
+use super::settings::{FaceDetectorName, Settings, TextScope, Unseen};
 use super::worker::Step;
 use crate::detect::code::{CodeDetector, drop_paragraphs};
 use crate::detect::document::{Document, Documents, documents};
@@ -12,10 +12,11 @@ use crate::detect::face::ensemble::{FaceDetector, Networks};
 use crate::detect::face::seeta::Seeta;
 use crate::detect::face::verify::{FaceVerifier, FinestTiles};
 use crate::detect::face::yunet::YuNet;
+use crate::detect::person::PersonDetector;
 use crate::detect::text::{TextDetector, TextSettings};
 use crate::error::Result;
 use crate::infer::zoo::{self, Model, Zoo};
-use crate::types::detection::{Class, Detection, Effort, Headings};
+use crate::types::detection::{Class, Detection, Effort, Headings, Person};
 use crate::types::frame::{MediaKind, Picture};
 use crate::types::plan::ModelUsed;
 use crate::types::stage::Detector;
@@ -58,6 +59,8 @@ pub struct Detectors {
     codes: Option<CodeDetector>,
     documents: Documents,
     lines: TextScope,
+    /// One for all threads: it is asked seldom.
+    people: Option<Arc<Mutex<PersonDetector>>>,
 }
 
 impl Detectors {
@@ -65,6 +68,7 @@ impl Detectors {
     pub fn for_redaction(settings: &Settings, zoo: &Zoo, threads: usize) -> Result<Vec<Self>> {
         let mut sets = Vec::new();
         let mut text: Option<Shared> = None;
+        let people = person_detector(settings, zoo)?.map(|d| Arc::new(Mutex::new(d)));
         for thread in 0..threads {
             if thread % THREADS_PER_TEXT_DETECTOR == 0 {
                 text = text_detector(settings, zoo)?.map(Shared::new);
@@ -73,7 +77,7 @@ impl Detectors {
             let text = text.as_ref().map(Shared::boxed);
             let codes = settings.targets.codes.then_some(CodeDetector);
             let (documents, lines) = (settings.targets.documents, settings.targets.lines);
-            sets.push(Self { faces, text, codes, documents, lines });
+            sets.push(Self { faces, text, codes, documents, lines, people: people.clone() });
         }
         Ok(sets)
     }
@@ -107,7 +111,7 @@ impl Detectors {
         });
         let faces = faces.transpose()?;
         // Codes and documents are shapes, which the same search would see the same way.
-        Ok(Self { faces, text, codes: None, documents: Documents::Off, lines: TextScope::All })
+        Ok(Self { faces, text, codes: None, documents: Documents::Off, lines: TextScope::All, people: None })
     }
 
     /// Everything that is found, in display space.
@@ -122,6 +126,14 @@ impl Detectors {
         match (&mut self.faces, effort) {
             (Some(faces), Some(effort)) => faces.detect(picture, effort),
             _ => Ok(Vec::new()),
+        }
+    }
+
+    /// People by their poses, if they are asked for.
+    pub fn people(&mut self, picture: &Picture) -> Result<Vec<Person>> {
+        match &self.people {
+            Some(people) => people.lock().unwrap_or_else(|e| e.into_inner()).people(picture),
+            None => Ok(Vec::new()),
         }
     }
 
@@ -196,6 +208,17 @@ fn face_detector(settings: &Settings, zoo: &Zoo) -> Result<Box<dyn Detector>> {
     Ok(Box::new(FaceDetector::new(networks, settings.sensitivity)?))
 }
 
+fn person_detector(settings: &Settings, zoo: &Zoo) -> Result<Option<PersonDetector>> {
+    if !wants_people(settings) {
+        return Ok(None);
+    }
+    Ok(Some(PersonDetector::new(zoo.network(Model::MoveNet)?)))
+}
+
+fn wants_people(settings: &Settings) -> bool {
+    settings.targets.faces && settings.unseen != Unseen::Off
+}
+
 fn text_detector(settings: &Settings, zoo: &Zoo) -> Result<Option<Box<dyn Detector>>> {
     if !settings.targets.text {
         return Ok(None);
@@ -247,6 +270,9 @@ fn models_of(settings: &Settings) -> Vec<Model> {
     }
     if settings.targets.text {
         models.extend([Model::TextSmall, Model::TextTiny]);
+    }
+    if wants_people(settings) {
+        models.push(Model::MoveNet);
     }
     models
 }

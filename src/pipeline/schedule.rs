@@ -55,12 +55,14 @@ pub struct Look {
     pub ask: Ask,
     /// Faces are looked for in a large picture.
     pub wide: bool,
+    /// People are looked for by their poses.
+    pub people: bool,
 }
 
 /// The work for a frame.
 pub fn look(place: Place) -> Look {
     if place.kind == MediaKind::Photo {
-        return Look { ask: Ask::THOROUGH, wide: true };
+        return Look { ask: Ask::THOROUGH, wide: true, people: true };
     }
     let since_cut = place.frame - place.scene_start;
     let edge = since_cut == 0 || place.last_of_scene;
@@ -80,7 +82,7 @@ pub fn look(place: Place) -> Look {
     } else {
         (edge || is_at(TEXT_EVERY)).then_some(Effort::Fast(Headings::UPRIGHT))
     };
-    Look { ask: Ask { faces, text }, wide }
+    Look { ask: Ask { faces, text }, wide, people: wide }
 }
 
 /// What the tracker tells the schedule.

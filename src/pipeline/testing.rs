@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::sandbox::SandboxMode;
-use super::settings::{AudioChoice, Encoding, Settings, Targets, TextScope, VerifyLevel};
+use super::settings::{AudioChoice, Encoding, Settings, Targets, TextScope, Unseen, VerifyLevel};
 use crate::detect::document::Documents;
 use crate::detect::face::ensemble::Sensitivity;
 use crate::media::encode::VideoCodec;
@@ -19,6 +19,7 @@ pub fn settings() -> Settings {
         sensitivity: Sensitivity::default(),
         margin: 0.0,
         on_lost: OnLost::default(),
+        unseen: Unseen::default(),
         style: MaskStyle::Fill,
         fill_color: [128; 3],
         regions: vec![],

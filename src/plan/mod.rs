@@ -9,6 +9,7 @@ pub mod policy;
 pub mod simplify;
 #[cfg(test)]
 pub mod testing;
+pub mod unseen;
 
 pub use build::RegionBuilder;
 pub use edit::{Edits, KeepRegion, OperatorRegion, Reasoned};

@@ -44,6 +44,15 @@ pub struct Detection {
     pub landmarks: Option<[Point; 5]>,
 }
 
+/// Someone in one picture, known by the pose, not by the face.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Person {
+    /// Where the whole head is or should be; display space, edge 0-1 is its top.
+    pub head: Quad,
+    /// Confidence, 0 to 1.
+    pub score: f32,
+}
+
 /// All detections of one frame.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FrameDetections {

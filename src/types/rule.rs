@@ -114,6 +114,7 @@ rules! {
     Redaction {
         NothingFound = "nothing-found": "Nothing at all was found in the source: look whether that is right.",
         Kept = "kept": "A region that the operator spared.",
+        UnseenFace = "unseen-face": "A person whose face was not found: look whether it can be seen.",
         WeakTrack = "weak-track": "A detection of low confidence that was masked.",
         /// The object may be there still.
         LostTrack = "lost-track": "A track that begins or ends in the middle of the picture, without a cut.",

@@ -224,3 +224,25 @@ fn a_lost_head_keeps_its_place_or_the_whole_picture_masked() {
         assert_eq!(is_black(1200, 900), corner, "{choice}");
     }
 }
+
+#[test]
+fn the_head_of_a_person_without_a_found_face_is_masked_or_on_the_review_list() {
+    let scratch = Scratch::new();
+    scratch.copy("demo/group.jpg", "group.jpg");
+    // Faces too small for this detector.
+    scratch.ffmpeg("-i group.jpg -vf scale=160:-1", "small.png");
+    let table = [("head", false), ("report", true), ("off", false)];
+    let mut masked = Vec::new();
+    for (choice, is_told) in table {
+        let call = format!(
+            "redact small.png -o {choice} --targets faces --face-detectors seeta --unseen {choice} --format json"
+        );
+        let report = run(&scratch, &call).ends_with(0).reports();
+        let findings = report[0]["findings"].as_array().unwrap();
+        let told: Vec<_> = findings.iter().filter(|f| f["rule"] == "unseen-face").collect();
+        assert_eq!(!told.is_empty(), is_told, "{choice}: {findings:?}");
+        assert!(told.iter().all(|f| f["bounds"]["width"].as_f64().unwrap() > 5.0 && f["severity"] == "warning"));
+        masked.push(report[0]["regions"]["face"].as_u64().unwrap());
+    }
+    assert!(masked[0] > masked[1] && masked[1] == masked[2], "{masked:?}");
+}

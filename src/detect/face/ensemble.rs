@@ -67,9 +67,9 @@ const COST_SLOPE: f32 = 0.6;
 const USUAL_SHARE: f32 = 0.01;
 /// Tiny heads need no less evidence than this many factors e below the usual share.
 const LEAST_LOG_SHARE: f32 = -4.0;
-/// In clips large heads need no more evidence than this many factors e above the usual share: a close-up is the person
-/// whom the clip is about, and tracks sort false ones out.
-const MOST_LOG_SHARE_IN_CLIPS: f32 = 1.0;
+/// Large heads need no more evidence than this many factors e above the usual share: a close-up is the person whom the
+/// picture is about. Without a bound a profile with a respirator that fills half of the picture stayed unmasked.
+const MOST_LOG_SHARE: f32 = 1.0;
 /// Probabilities, at the usual cost, between which a head is looked at again.
 const HOPELESS: f32 = 0.08;
 const BEYOND_DOUBT: f32 = 0.7;
@@ -131,7 +131,7 @@ impl FaceDetector {
                 fused(candidates, picture.size, weights, Some(&cores))
             }
         };
-        heads.retain(|head| margin(head, picture.size, most_log_share(effort)) >= log_odds(threshold));
+        heads.retain(|head| margin(head, picture.size) >= log_odds(threshold));
         Ok(heads)
     }
 
@@ -146,7 +146,7 @@ impl FaceDetector {
         }
         let threshold = self.sensitivity.fast_threshold();
         let mut heads = unweighed(candidates, picture.size);
-        heads.retain(|head| margin(head, picture.size, MOST_LOG_SHARE_IN_CLIPS) >= log_odds(threshold));
+        heads.retain(|head| margin(head, picture.size) >= log_odds(threshold));
         Ok(heads)
     }
 }
@@ -170,21 +170,16 @@ fn log_odds(p: f32) -> f32 {
     (p / (1.0 - p)).ln()
 }
 
-/// Log odds less what the area of the mask costs. `most_log_share` bounds the cost of large heads.
-fn margin(head: &Head, picture: Size, most_log_share: f32) -> f32 {
+/// Log odds less what the area of the mask costs.
+fn margin(head: &Head, picture: Size) -> f32 {
     let share = head.width * head.height / picture.pixels() as f32;
-    let log_share = (share / USUAL_SHARE).ln().max(LEAST_LOG_SHARE).min(most_log_share);
+    let log_share = (share / USUAL_SHARE).ln().clamp(LEAST_LOG_SHARE, MOST_LOG_SHARE);
     log_odds(head.score) - COST_SLOPE * log_share
-}
-
-/// Bound of the cost of large heads: photos have none, because nothing else sorts false ones out.
-fn most_log_share(effort: Effort) -> f32 {
-    if effort == Effort::Thorough { f32::INFINITY } else { MOST_LOG_SHARE_IN_CLIPS }
 }
 
 /// Neither hopeless nor beyond doubt.
 fn is_unsure(head: &Head, threshold: f32, picture: Size) -> bool {
-    let margin = margin(head, picture, f32::INFINITY);
+    let margin = margin(head, picture);
     margin > log_odds(HOPELESS.min(threshold / 3.0)) && margin < log_odds(BEYOND_DOUBT)
 }
 
@@ -205,7 +200,7 @@ impl Detector for FaceDetector {
         let detection = |head: &Head| Detection {
             class: Class::Face,
             quad: head_quad(head, picture.size).scaled(factor),
-            score: sigmoid(margin(head, picture.size, most_log_share(effort))),
+            score: sigmoid(margin(head, picture.size)),
             landmarks: head.landmarks.map(|l| l.map(|p| Point::new(p.x * factor, p.y * factor))),
         };
         Ok(heads.iter().map(detection).filter(|d| d.quad.is_finite()).collect())

@@ -15,7 +15,7 @@ mod weights;
 pub mod yunet;
 
 #[cfg(test)]
-mod fakes;
+pub mod fakes;
 
 use crate::detect::nms;
 use crate::error::Result;

@@ -99,6 +99,9 @@ impl TextDetector {
         let mut maps: Vec<(Turn, ProbabilityMap)> = turns.iter().map(|&t| (t, ProbabilityMap::blank(size))).collect();
         for area in tiles(size, TILE, TILE_OVERLAP) {
             let tile = cropped(&work, area);
+            if tile.picture.is_blank() {
+                continue;
+            }
             for (turn, map) in &mut maps {
                 let seen = turned(&tile.picture, *turn);
                 let probabilities = probabilities(network.as_mut(), &seen.picture)?;

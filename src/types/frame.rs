@@ -147,7 +147,17 @@ impl Picture {
         assert_eq!(data.len() as u64, size.pixels() * 3, "an RGB picture has three bytes a pixel");
         Self { size, data, display_from_picture }
     }
+
+    /// Whether all pixels have about the same colour, so that no network could see anything.
+    pub fn is_blank(&self) -> bool {
+        let Some(first) = self.data.first_chunk::<3>() else { return true };
+        let is_near = |pixel: &[u8]| pixel.iter().zip(first).all(|(a, b)| a.abs_diff(*b) <= BLANK_LEVELS);
+        self.data.chunks_exact(3).all(is_near)
+    }
 }
+
+/// Difference from the first pixel, of 255, that makes no shape.
+const BLANK_LEVELS: u8 = 2;
 
 /// Numbers of ITU-T H.273, as containers and codecs carry them; 2 is "unspecified".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -204,5 +214,22 @@ impl SourceInfo {
     /// Size of the upright picture: display space.
     pub fn display(&self) -> Size {
         self.orientation.display_size(self.coded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_blank_while_no_pixel_stands_out() {
+        let with = |value: u8| {
+            let mut data = vec![100; 12 * 3];
+            data[20] = value;
+            Picture::new(Size::new(4, 3), data, 1.0).is_blank()
+        };
+        assert!(with(100) && with(102) && with(98));
+        assert!(!with(103) && !with(97));
+        assert!(Picture::new(Size::new(0, 0), vec![], 1.0).is_blank());
     }
 }

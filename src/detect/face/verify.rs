@@ -1,4 +1,5 @@
-//! Faces for verification: BlazeFace, which redaction does not use, over tiles and rotations, and Seeta if asked for.
+//! Faces for verification: BlazeFace, which redaction does not use, over tiles and rotations, and a second opinion for the
+//! gate.
 
 use super::{FaceNetwork, RawFace};
 use crate::detect::{nms, tiles};
@@ -37,8 +38,8 @@ impl FinestTiles {
 /// From one level of tiles to the next finer one: faces too small for a level lie whole in a tile of the next.
 const LEVEL_FACTOR: u32 = 3;
 
-/// Longest side that Seeta looks at.
-const SEETA_SIDE: u32 = 1280;
+/// Longest side that the second network looks at.
+const SECOND_SIDE: u32 = 1280;
 
 /// The reserved networks.
 pub struct FaceVerifier {
@@ -67,6 +68,9 @@ impl FaceVerifier {
 
     fn tile(&mut self, picture: &Picture, area: Rect, turns: &[Turn], found: &mut Vec<(RawFace, Quad)>) -> Result<()> {
         let tile = cropped(picture, area);
+        if tile.picture.is_blank() {
+            return Ok(());
+        }
         for &turn in turns {
             let view = turned(&tile.picture, turn);
             let map = tile.source_from_derived.after(&view.source_from_derived);
@@ -96,7 +100,7 @@ impl Detector for FaceVerifier {
             }
         }
         if let (Some(second), false) = (&mut self.second, effort.is_fast()) {
-            let work = scaled_down(picture, SEETA_SIDE)?;
+            let work = scaled_down(picture, SECOND_SIDE)?;
             let faces = second.candidates(&work.picture, self.threshold)?;
             let map = &work.source_from_derived;
             found.extend(faces.iter().map(|face| (face.mapped(map), face.quad(map))));
@@ -200,6 +204,32 @@ mod tests {
             let mut verifier = FaceVerifier::new(Box::new(SeesSmall), None, 0.5, tiles);
             assert_eq!(verifier.detect(&picture, effort).unwrap().len(), count, "{tiles:?} {effort:?}");
         }
+    }
+
+    #[test]
+    fn tiles_of_one_colour_are_not_shown_to_the_network() {
+        struct Counts(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+        impl FaceNetwork for Counts {
+            fn name(&self) -> &str {
+                "counts"
+            }
+
+            fn candidates(&mut self, _: &Picture, _: f32) -> Result<Vec<RawFace>> {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Ok(Vec::new())
+            }
+        }
+        let runs_on = |picture: &Picture| {
+            let runs = std::sync::Arc::default();
+            let network = Box::new(Counts(std::sync::Arc::clone(&runs)));
+            FaceVerifier::new(network, None, 0.5, FinestTiles::USUAL).detect(picture, Effort::Thorough).unwrap();
+            runs.load(std::sync::atomic::Ordering::Relaxed)
+        };
+        let mut picture = black(1920, 1080);
+        assert_eq!(runs_on(&picture), 0);
+        // A pixel in the corner: the whole picture and one tile of it, in four turns.
+        picture.data[..3].fill(255);
+        assert_eq!(runs_on(&picture), 8);
     }
 
     #[test]

@@ -174,8 +174,8 @@ impl Zoo {
     /// A session of its own on a network's weights.
     pub fn network(&self, model: Model) -> Result<Box<dyn Network>> {
         let bytes = self.bytes(model)?;
-        // Text is looked for in few frames, and alternates between two networks.
-        let is_rare = matches!(model, Model::TextSmall | Model::TextTiny);
+        // Text and people are looked for in few frames, and text alternates between two networks.
+        let is_rare = matches!(model, Model::TextSmall | Model::TextTiny | Model::MoveNet);
         let memory = if is_rare { Memory::Returned } else { Memory::Kept };
         self.engine.network(model.info().name, &bytes, memory).map_err(|e| e.at(&self.folder.join(model.info().file)))
     }

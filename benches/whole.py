@@ -3,9 +3,9 @@
     python3 benches/whole.py WITHHOLD [--deface PROGRAM] [--clip CLIP] [--rounds 3] [--seconds 8] [--parts clips,photos,batch]
                              [--report docs/bench.md]
 
-Clips of 480p to 4K are made of one clip, photos of 2 and 12 megapixels of the demo picture, a thousand small ones too.
+Clips of 480p to 4K are made of one clip, photos of 2 and 12 megapixels of the demo picture, and many small ones.
 The commands of a row take turns, so that a busy machine slows all of them alike: medians of the rounds are given, and
-ratios are what to compare. deface takes part in the first round only: it is far off, and slow. Needs ffmpeg.
+ratios are what to compare. With clips deface takes part in the first round only: it is far off, and slow. Needs ffmpeg.
 """
 
 import argparse
@@ -25,14 +25,18 @@ DEMO = REPOSITORY / "fixtures" / "demo"
 CLIPS = [("480p", "854x480", 1.0), ("720p", "1280x720", 1.0), ("1080p", "1920x1080", 1.0), ("4K", "3840x2160", 0.4)]
 PHOTOS = [("2 megapixels", "1632x1224"), ("12 megapixels", "4000x3000")]
 SMALL_PHOTOS = 200
-DEFACE_UP_TO = {"480p", "720p", "1080p"}
+FFMPEG = ["ffmpeg", "-v", "error", "-nostdin", "-y"]
+# Clips that deface gets, at this preset: it has none.
+DEFACE_CLIPS, DEFACE_PRESET = {"480p", "720p", "1080p"}, "veryfast"
+QUIETLY = ["--overwrite", "-q", "--format", "json", "--timings"]
 
 
-def run(command, **more):
+def run(command):
     """Wall and CPU seconds, peak memory of the largest process in MiB, standard output. Any failure ends the bench."""
     with tempfile.TemporaryFile() as out:
         start = time.monotonic()
-        child = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, **more)
+        words = [str(word) for word in command]
+        child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE)
         errors = child.stderr.read()
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.monotonic() - start
@@ -43,12 +47,12 @@ def run(command, **more):
         return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "mib": usage.ru_maxrss / 1024, "out": out.read()}
 
 
-def in_turns(commands, rounds):
-    """The runs of each command, by its name; `once` commands run in the first round only."""
+def in_turns(commands, rounds, once=()):
+    """The runs of each command, by its name; those named in `once` run in the first round only."""
     runs = {}
     for number in range(rounds):
-        for name, (command, is_once) in commands.items():
-            if number == 0 or not is_once:
+        for name, command in commands.items():
+            if number == 0 or name not in once:
                 runs.setdefault(name, []).append(run(command))
     return runs
 
@@ -74,10 +78,17 @@ class Bench:
         self.lines.append(line)
 
     def ffmpeg(self, *words):
-        run(["ffmpeg", "-v", "error", "-nostdin", "-y", *words])
+        run([*FFMPEG, *words])
 
     def redact(self, *words):
-        return [self.args.withhold, "redact", *words, "-o", self.work / "out", "--overwrite", "-q", "--format", "json", "--timings"]
+        return [self.args.withhold, "redact", *words, "-o", self.work / "out", *QUIETLY]
+
+    def deface(self, source):
+        """Nothing where it is not installed."""
+        if not self.args.deface:
+            return {}
+        output = self.work / f"deface{source.suffix}"
+        return {"deface": [self.args.deface, "--replacewith", "solid", "--boxes", "-o", output, source]}
 
     def clip(self, size, seconds):
         w, h = size.split("x")
@@ -93,13 +104,12 @@ class Bench:
         for name, size, share in CLIPS:
             clip = self.clip(size, self.args.seconds * share)
             for preset in ("veryfast", "medium"):
-                transcode = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", clip, "-an", "-c:v", "libx264", "-preset", preset,
-                             "-crf", "18", self.work / "ffmpeg.mp4"]
-                commands = {"ffmpeg": (transcode, False), "withhold": (self.redact(clip, "--preset", preset, "--crf", "18"), False)}
-                if self.args.deface and preset == "veryfast" and name in DEFACE_UP_TO:
-                    link = self.work / "deface.mp4"
-                    commands["deface"] = ([self.args.deface, "--replacewith", "solid", "--boxes", "-o", link, clip], True)
-                runs = in_turns(commands, self.args.rounds)
+                settings = ["-preset", preset, "-crf", "18", self.work / "ffmpeg.mp4"]
+                commands = {"ffmpeg": [*FFMPEG, "-i", clip, "-an", "-c:v", "libx264", *settings],
+                            "withhold": self.redact(clip, "--preset", preset, "--crf", "18")}
+                if preset == DEFACE_PRESET and name in DEFACE_CLIPS:
+                    commands |= self.deface(clip)
+                runs = in_turns(commands, self.args.rounds, once={"deface"})
                 floor, whole = median(runs["ffmpeg"], "wall"), median(runs["withhold"], "wall")
                 analyse, render, verify = (spent(runs["withhold"], phase) for phase in ("analyze", "render", "verify"))
                 peer = f"{median(runs['deface'], 'wall') / whole:.1f}" if "deface" in runs else ""
@@ -112,10 +122,7 @@ class Bench:
         for name, size in PHOTOS:
             photo = self.work / f"{size}.jpg"
             self.ffmpeg("-i", DEMO / "group.jpg", "-vf", f"scale={size.replace('x', ':')}:flags=lanczos", "-q:v", "3", photo)
-            commands = {"faces": (self.redact(photo, "--targets", "faces"), False), "all": (self.redact(photo), False)}
-            if self.args.deface:
-                output = self.work / "deface.jpg"
-                commands["deface"] = ([self.args.deface, "--replacewith", "solid", "--boxes", "-o", output, photo], False)
+            commands = {"faces": self.redact(photo, "--targets", "faces"), "all": self.redact(photo), **self.deface(photo)}
             runs = in_turns(commands, self.args.rounds)
             faces, every = median(runs["faces"], "cpu"), median(runs["all"], "cpu")
             peer = median(runs["deface"], "cpu") if "deface" in runs else None
@@ -130,12 +137,11 @@ class Bench:
         one = run(self.redact(folder / "0.jpg", "--targets", "faces"))
         for number in range(1, SMALL_PHOTOS):
             shutil.copyfile(folder / "0.jpg", folder / f"{number}.jpg")
-        faces = ("--targets", "faces")
-        photos = {jobs: (self.redact(folder, *faces, "--jobs", str(jobs)), False) for jobs in (1, 2)}
+        photos = {jobs: self.redact(folder, "--targets", "faces", "--jobs", jobs) for jobs in (1, 2)}
         photo_runs = in_turns(photos, max(1, self.args.rounds - 1))
         clip = self.clip("1280x720", self.args.seconds)
-        plans = ["-o", self.work / "plans", "--overwrite", "-q", "--format", "json", "--timings"]
-        clips = {jobs: ([self.args.withhold, "analyze", clip, *plans, "--jobs", str(jobs)], False) for jobs in (1, 2)}
+        analyze = [self.args.withhold, "analyze", clip, "-o", self.work / "plans", *QUIETLY, "--jobs"]
+        clips = {jobs: [*analyze, jobs] for jobs in (1, 2)}
         clip_runs = in_turns(clips, self.args.rounds)
         gain = lambda runs: median(runs[1], "wall") / median(runs[2], "wall")
         self.tell("| what | figure |")

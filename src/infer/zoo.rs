@@ -54,7 +54,7 @@ pub const MODELS: [ModelInfo; 7] = [
         file: "yunet/yunet_dynamic.onnx",
         sha256: "dfba68e5984c0c2a607ad835e5ff83473fc96a7114c557c1b48b04eea85606ee",
         licence: "MIT",
-        purpose: "faces, every frame",
+        purpose: "faces, every frame; second opinion of check",
     },
     ModelInfo {
         model: Model::CenterFace,
@@ -78,7 +78,7 @@ pub const MODELS: [ModelInfo; 7] = [
         file: "seeta/seeta_fd_frontal_v1.0.bin",
         sha256: "c4619d066ed35e84d9a8e842860b0dff567aba0cbb139881075538761db3ff5d",
         licence: "BSD-2-Clause",
-        purpose: "faces, second opinion of verification",
+        purpose: "faces, where asked for",
     },
     ModelInfo {
         model: Model::TextSmall,

@@ -280,16 +280,17 @@ fn detect(
     unseen: Unseen,
     observer: &dyn Observer,
 ) -> Result<(Vec<Detection>, Vec<Person>)> {
-    let Look { ask: Ask { faces, text }, wide, people } = work.look;
+    let Look { ask: Ask { faces, text }, wide } = work.look;
     let large = work.large.as_ref().unwrap_or(&work.picture);
-    let mut found = Vec::new();
+    let (mut found, mut people) = (Vec::new(), Vec::new());
     if faces.is_some() {
         let picture = if wide { large } else { &work.picture };
-        let look = || detectors.faces(picture, faces);
-        found = timed(observer, Phase::Analyze, Part::Faces, look)?;
+        let look = || -> Result<_> {
+            let found = detectors.faces(picture, faces)?;
+            Ok((found, if wide { detectors.people(picture)? } else { Vec::new() }))
+        };
+        (found, people) = timed(observer, Phase::Analyze, Part::Faces, look)?;
     }
-    let people =
-        if people { timed(observer, Phase::Analyze, Part::Faces, || detectors.people(large))? } else { Vec::new() };
     if unseen == Unseen::Head {
         let heads = people.iter().filter_map(|person| head_without_face(person, &found)).collect::<Vec<_>>();
         found.extend(heads);

@@ -98,10 +98,11 @@ impl Detectors {
     /// The same for one thread, looking for smaller faces, with a second opinion: files of any origin are no test of
     /// what redaction finds, and of small faces in single frames the reserved network alone missed a fifth.
     pub fn for_check(settings: &Settings, zoo: &Zoo) -> Result<Self> {
-        let wants_faces = settings.targets.faces;
-        let second = wants_faces
-            .then(|| -> Result<Box<dyn FaceNetwork>> { Ok(Box::new(YuNet::new(zoo.network(Model::YuNet)?))) });
-        Self::reserved(settings, zoo, FinestTiles::GATE, second.transpose()?, text_to_find_again(settings, zoo)?)
+        let second: Option<Box<dyn FaceNetwork>> = match settings.targets.faces {
+            true => Some(Box::new(YuNet::new(zoo.network(Model::YuNet)?))),
+            false => None,
+        };
+        Self::reserved(settings, zoo, FinestTiles::GATE, second, text_to_find_again(settings, zoo)?)
     }
 
     fn reserved(

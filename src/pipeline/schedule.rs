@@ -53,16 +53,14 @@ pub struct Place {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Look {
     pub ask: Ask,
-    /// Faces are looked for in a large picture.
+    /// Faces are looked for in a large picture, and people by their poses.
     pub wide: bool,
-    /// People are looked for by their poses.
-    pub people: bool,
 }
 
 /// The work for a frame.
 pub fn look(place: Place) -> Look {
     if place.kind == MediaKind::Photo {
-        return Look { ask: Ask::THOROUGH, wide: true, people: true };
+        return Look { ask: Ask::THOROUGH, wide: true };
     }
     let since_cut = place.frame - place.scene_start;
     let edge = since_cut == 0 || place.last_of_scene;
@@ -82,7 +80,7 @@ pub fn look(place: Place) -> Look {
     } else {
         (edge || is_at(TEXT_EVERY)).then_some(Effort::Fast(Headings::UPRIGHT))
     };
-    Look { ask: Ask { faces, text }, wide, people: wide }
+    Look { ask: Ask { faces, text }, wide }
 }
 
 /// What the tracker tells the schedule.

@@ -77,13 +77,12 @@ pub struct SourceSearch {
 impl SourceSearch {
     pub fn new(plan: &RedactionPlan, settings: &Settings, info: &SourceInfo) -> Result<Self> {
         let mut search = Search::new(Detectors::for_verification(settings, &zoo(settings)?)?, plan, settings);
-        if settings.verify == VerifyLevel::Sampled && info.kind == MediaKind::Photo {
-            // A photo is one frame: there the sample is of views. All of them cost a third of a large photo's time.
-            search.ask = Ask { faces: Some(GLANCE), text: Some(GLANCE) };
-        }
         let mut frames = due_frames(plan, settings);
-        if settings.verify == VerifyLevel::Sampled && info.kind == MediaKind::Clip {
-            frames = frames.into_iter().step_by(SOURCE_SHARE).collect();
+        match (settings.verify, info.kind) {
+            (VerifyLevel::Full, _) => {}
+            (VerifyLevel::Sampled, MediaKind::Clip) => frames = frames.into_iter().step_by(SOURCE_SHARE).collect(),
+            // A photo is one frame: there the sample is of views. All of them cost a quarter of a large photo's time.
+            (VerifyLevel::Sampled, MediaKind::Photo) => search.ask = Ask { faces: Some(GLANCE), text: Some(GLANCE) },
         }
         Ok(Self { search, frames, pictures: Pictures::new(info, CLIP_PICTURE_SIDE), looks: 0, hits: 0 })
     }

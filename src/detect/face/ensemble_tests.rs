@@ -1,23 +1,8 @@
 use proptest::prelude::*;
 
-use super::super::fakes::black;
+use super::super::fakes::{Sees, black};
 use super::super::{FaceNetwork, RawFace};
 use super::*;
-
-/// Sees what `faces` gives for the size of a view.
-struct Sees<F>(&'static str, F);
-
-impl<F: FnMut(Size) -> Vec<RawFace> + Send> FaceNetwork for Sees<F> {
-    fn name(&self) -> &str {
-        self.0
-    }
-
-    fn candidates(&mut self, picture: &Picture, threshold: f32) -> Result<Vec<RawFace>> {
-        let mut faces = (self.1)(picture.size);
-        faces.retain(|f| f.score >= threshold);
-        Ok(faces)
-    }
-}
 
 fn sees(name: &'static str, faces: impl FnMut(Size) -> Vec<RawFace> + Send + 'static) -> Option<Box<dyn FaceNetwork>> {
     Some(Box::new(Sees(name, faces)))

@@ -1,10 +1,12 @@
-//! A network for unit tests: gives fixed outputs for one input shape.
+//! Networks for unit tests.
 
+use super::{FaceNetwork, RawFace};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::infer::{Network, Tensor};
 use crate::types::frame::Picture;
 use crate::types::geometry::Size;
 
+/// Gives fixed outputs for one input shape.
 pub struct FakeNetwork {
     shape: Vec<usize>,
     outputs: Vec<Tensor>,
@@ -27,6 +29,21 @@ impl Network for FakeNetwork {
             return Err(Error::new(Stage::Infer, ErrorKind::Internal, message));
         }
         Ok(self.outputs.clone())
+    }
+}
+
+/// Sees the faces that a function gives for the size of a view.
+pub struct Sees<F>(pub &'static str, pub F);
+
+impl<F: FnMut(Size) -> Vec<RawFace> + Send> FaceNetwork for Sees<F> {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    fn candidates(&mut self, picture: &Picture, threshold: f32) -> Result<Vec<RawFace>> {
+        let mut faces = (self.1)(picture.size);
+        faces.retain(|f| f.score >= threshold);
+        Ok(faces)
     }
 }
 

@@ -6,6 +6,7 @@ pub mod edit;
 pub mod file;
 pub mod join;
 pub mod policy;
+mod rivals;
 pub mod simplify;
 #[cfg(test)]
 pub mod testing;

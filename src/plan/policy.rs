@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::rivals::{is_around_a_surer_one, without_what_was_taken_over};
 use crate::types::detection::Class;
 use crate::types::finding::Rule;
 use crate::types::geometry::{Margins, Point, Quad, Rect, Size};
@@ -31,6 +32,9 @@ pub struct Acceptance {
     /// again and again; false ones come and go.
     pub face_best: f32,
     pub face_mean: f32,
+    /// Least best score of a face that looks and glances found in so many frames: one at the edge of the picture, say.
+    pub face_often: f32,
+    pub often: usize,
     /// Score of a face that was gone before a thorough look could see it.
     pub face_glance: f32,
 }
@@ -99,6 +103,8 @@ impl Default for PolicySettings {
                 min_detections: 3,
                 face_best: 0.4,
                 face_mean: 0.25,
+                face_often: 0.35,
+                often: 8,
                 face_glance: 0.3,
             },
             review_score: 0.6,
@@ -189,23 +195,44 @@ fn evidence(track: &Track) -> (f32, usize) {
 }
 
 /// Whether a track of a clip is masked without being asked about. A photo has no second look, so there all is masked.
-fn is_established(track: &Track, acceptance: &Acceptance) -> bool {
+pub(super) fn is_established(track: &Track, clip: &Clip, acceptance: &Acceptance) -> bool {
     let (best, count) = evidence(track);
     if track.class != Class::Face {
         return best >= acceptance.lone_score || count >= acceptance.min_detections;
     }
     let looks = track.looks;
     let is_steady = looks.count >= 2 && looks.mean() >= acceptance.face_mean;
-    looks.best >= acceptance.face_best || is_steady || looks.count == 0 && best >= acceptance.face_glance
+    let is_sure = weighed(looks.best, track, clip) >= acceptance.face_best;
+    let is_frequent = count >= acceptance.often && weighed(best, track, clip) >= acceptance.face_often;
+    is_sure || is_steady || is_frequent || looks.count == 0 && best >= acceptance.face_glance
+}
+
+/// Share of the picture beyond which a head that one look was sure of, and others were not, has to be surer: log odds for
+/// each factor e. Below it the looks themselves ask for more evidence the larger a head is.
+const DEAR_SHARE: f32 = 0.027;
+const DEARNESS: f32 = 0.6;
+
+/// A score, weighed against what a mask would hide if several looks could have seen the head.
+fn weighed(score: f32, track: &Track, clip: &Clip) -> f32 {
+    let middle = track.points.get(track.points.len() / 2);
+    let share = middle.map_or(0.0, |p| p.quad.area() / clip.display.pixels().max(1) as f32);
+    if track.looks.count < 2 || share <= DEAR_SHARE || score <= 0.0 {
+        return score;
+    }
+    let odds = score / (1.0 - score).max(1e-3) * (share / DEAR_SHARE).powf(-DEARNESS);
+    odds / (1.0 + odds)
 }
 
 /// Masks of the tracks of one scene: one for each, and one of the whole picture for each span that is blanked.
 pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> Vec<MaskTrack> {
     let mut masks = Vec::with_capacity(tracks.len());
+    let is_photo = clip.times.count() == 1;
+    let tracks = &without_what_was_taken_over(tracks, clip, &settings.acceptance)[..];
     for track in tracks.iter().filter(|t| !t.points.is_empty()) {
         let settings = &settings_for(track, clip, settings);
         let (best, count) = evidence(track);
-        let accepted = clip.times.count() == 1 || is_established(track, &settings.acceptance);
+        let is_rival = !is_photo && is_around_a_surer_one(track, tracks);
+        let accepted = is_photo || !is_rival && is_established(track, clip, &settings.acceptance);
         let mut mask = MaskTrack {
             class: track.class,
             decision: Decision::Redact,
@@ -219,8 +246,9 @@ pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> 
             notes: Vec::new(),
         };
         if !accepted {
-            let reason =
-                format!("weak: best score {best:.2}, found in {count} frame{}", if count == 1 { "" } else { "s" });
+            let around = if is_rival { ", around a surer head" } else { "" };
+            let frames = if count == 1 { "frame" } else { "frames" };
+            let reason = format!("weak: best score {best:.2}, found in {count} {frames}{around}");
             mask.notes.push(note(Rule::WeakTrack, &mask, mask.start, format!("not masked, {reason}"), 1.0 - best));
             mask.decision = Decision::Keep { reason, automatic: true };
             masks.push(mask);
@@ -257,20 +285,20 @@ fn lose(
     let span = track.span();
     let (_, detections) = evidence(track);
     // Only what was surely there can get lost; text does not turn away.
-    if track.class != Class::Face || !is_established(track, &settings.acceptance) {
+    if track.class != Class::Face || !is_established(track, clip, &settings.acceptance) {
         return None;
     }
     let risk = 1.0 + (detections as f32).ln();
-    if track.start == TrackEdge::Lost && !is_seen_elsewhere(track, all, span.start.checked_sub(1), &settings.acceptance)
-    {
+    let is_elsewhere = |frame| is_seen_elsewhere(track, all, frame, clip, &settings.acceptance);
+    if track.start == TrackEdge::Lost && !is_elsewhere(span.start.checked_sub(1)) {
         mask.notes.push(note(Rule::LostTrack, mask, span.start, "appears in mid-picture without a cut".into(), risk));
     }
-    if track.end != TrackEdge::Lost || is_seen_elsewhere(track, all, Some(span.end), &settings.acceptance) {
+    if track.end != TrackEdge::Lost || is_elsewhere(Some(span.end)) {
         return None;
     }
     let until = |f: FrameIndex| settings.lost_secs.is_none_or(|s| clip.times.gap_secs(span.end - 1, f) <= s);
     let mut end = span.end;
-    while end < track.scene.end && until(end) && !is_seen_elsewhere(track, all, Some(end), &settings.acceptance) {
+    while end < track.scene.end && until(end) && !is_elsewhere(Some(end)) {
         end += 1;
     }
     mask.notes.push(note(Rule::LostTrack, mask, span.end - 1, "lost in mid-picture without a cut".into(), risk));
@@ -279,7 +307,13 @@ fn lose(
 
 /// Whether another track of the class takes over at `frame`, near where this one begins or ends. A neighbour that is
 /// there at the same time as this one is somebody else.
-fn is_seen_elsewhere(track: &Track, all: &[Track], frame: Option<FrameIndex>, acceptance: &Acceptance) -> bool {
+fn is_seen_elsewhere(
+    track: &Track,
+    all: &[Track],
+    frame: Option<FrameIndex>,
+    clip: &Clip,
+    acceptance: &Acceptance,
+) -> bool {
     let Some(frame) = frame else { return false };
     let Some((first, last)) = track.points.first().zip(track.points.last()) else { return false };
     let near = if frame < first.frame { first } else { last };
@@ -288,7 +322,7 @@ fn is_seen_elsewhere(track: &Track, all: &[Track], frame: Option<FrameIndex>, ac
         t.class == track.class
             && !std::ptr::eq(t, track)
             // What is not masked takes nothing over.
-            && is_established(t, acceptance)
+            && is_established(t, clip, acceptance)
             && t.at(frame).is_some_and(|p| area.contains(p.quad.center()))
             && t.at(near.frame).is_none_or(|p| p.quad.iou(&near.quad) > 0.3)
     })
@@ -301,6 +335,8 @@ fn hold(track: &Track, lost: Option<FrameIndex>, clip: &Clip, settings: &PolicyS
     let seen = |p: Option<&TrackPoint>| p.map(|p| p.frame);
     let first_seen = seen(track.detected().next()).unwrap_or(first);
     let last_seen = seen(track.detected().next_back()).unwrap_or(last);
+    // Where another masked track takes over, that one's mask is there.
+    let hold_after_secs = if track.end == TrackEdge::Joined { 0.0 } else { settings.hold_after_secs };
     let mut before = Vec::new();
     for f in (track.scene.start..first).rev() {
         let away = clip.times.gap_secs(f, first);
@@ -314,7 +350,7 @@ fn hold(track: &Track, lost: Option<FrameIndex>, clip: &Clip, settings: &PolicyS
     mask.frames.splice(0..0, before);
     for f in last + 1..track.scene.end {
         let away = clip.times.gap_secs(last, f);
-        if away > settings.hold_after_secs && f - last_seen > least && lost.is_none_or(|end| f >= end) {
+        if away > hold_after_secs && f - last_seen > least && lost.is_none_or(|end| f >= end) {
             break;
         }
         mask.frames.push(held(track, away, false, clip, settings));

@@ -49,6 +49,37 @@ fn unsure_and_large_heads_of_clips_grow_more() {
 }
 
 #[test]
+fn one_sure_look_is_not_enough_for_a_mask_over_half_of_the_picture() {
+    let scene = FrameSpan::new(0, 200);
+    let (small, giant) = (upright(600.0, 300.0, 60.0, 80.0), upright(200.0, 0.0, 700.0, 720.0));
+    // Place, looks with their best and mean score, masked.
+    for (quad, count, best, mean, masked) in [
+        (small, 5, 0.6, 0.12, true),
+        (giant, 5, 0.6, 0.12, false),
+        (giant, 5, 0.95, 0.19, true),
+        (giant, 5, 0.6, 0.3, true),
+        (giant, 1, 0.6, 0.6, true),
+    ] {
+        let looks = Looks { count, best, sum: mean * count as f32 };
+        let seen = Track { looks, ..track(Class::Face, 50, &[quad; 3], 0.2, scene) };
+        let masks = masks(&[seen], &PolicySettings::default());
+        assert_eq!(masks[0].decision.is_redact(), masked, "{looks:?} on {quad:?}");
+    }
+}
+
+#[test]
+fn what_is_found_again_and_again_needs_less() {
+    let scene = FrameSpan::new(0, 200);
+    for (frames, score, masked) in [(7, 0.36, false), (8, 0.36, true), (8, 0.34, false)] {
+        let looks = Looks { count: 4, best: 0.2, sum: 0.4 };
+        let quads = vec![upright(600.0, 300.0, 60.0, 80.0); frames];
+        let seen = Track { looks, ..track(Class::Face, 50, &quads, score, scene) };
+        let masks = masks(&[seen], &PolicySettings::default());
+        assert_eq!(masks[0].decision.is_redact(), masked, "{score} in {frames} frames");
+    }
+}
+
+#[test]
 fn weak_tracks_stay_in_the_plan_as_kept() {
     let scene = FrameSpan::new(0, 200);
     let quad = upright(600.0, 300.0, 60.0, 80.0);

@@ -1,0 +1,145 @@
+//! Tracks that claim what a surer track has: they mask much and hide nobody.
+//!
+//! Networks see a face on the scale of a whole person now and then: a giant head around a true one, found weakly. And a
+//! head that turns can be found again as another track, while the old one is still followed by its looks beside it.
+
+use super::policy::{Acceptance, Clip, is_established};
+use crate::types::detection::Class;
+use crate::types::time::FrameIndex;
+use crate::types::track::{Track, TrackEdge, TrackPoint};
+
+/// Mean score of its looks from which a track is sure, and how much weaker one around it must be to be doubted.
+const SURE: f32 = 0.5;
+const WEAKER_BY: f32 = 0.25;
+/// Times the area of the surer head that the doubted one has at least: smaller ones are two people, one before the other.
+const LARGER: f32 = 2.0;
+/// Share of its sides within which the surer head's centre lies.
+const CORE: f32 = 0.75;
+/// Share of the frames in which it is followed or found that this must hold for.
+const MOST: f32 = 0.7;
+/// A track that is first found not later than this behind a detection of another one, not farther from there than so many
+/// sides (and so many more a second), and not larger or smaller than by this factor, has the same head.
+const SOON_SECS: f64 = 1.0;
+const NEAR: f32 = 0.5;
+const FARTHER_PER_SEC: f32 = 0.5;
+const ALIKE: f32 = 2.0;
+
+/// Whether a weak track stands around the head of a surer one most of its time.
+pub fn is_around_a_surer_one(track: &Track, all: &[Track]) -> bool {
+    if track.class != Class::Face {
+        return false;
+    }
+    let mean = track.looks.mean();
+    let is_surer = |other: &&Track| {
+        other.class == Class::Face && other.looks.mean() >= SURE && other.looks.mean() >= mean + WEAKER_BY
+    };
+    let surer: Vec<&Track> = all.iter().filter(is_surer).collect();
+    let has_one_inside = |point: &&TrackPoint| {
+        let core = point.quad.core(CORE);
+        let inside = |p: &TrackPoint| core.contains(p.quad.center()) && point.quad.area() >= LARGER * p.quad.area();
+        surer.iter().any(|other| other.at(point.frame).is_some_and(inside))
+    };
+    track.points.iter().filter(has_one_inside).count() as f32 >= MOST * track.points.len() as f32
+}
+
+/// The tracks without what they were followed to behind their last detection once another, masked track, that was not
+/// there before, has been found near that place.
+pub fn without_what_was_taken_over(tracks: &[Track], clip: &Clip, acceptance: &Acceptance) -> Vec<Track> {
+    let settled = |track: &Track| {
+        let mut track = track.clone();
+        if let Some(frame) = taken_over(&track, tracks, clip, acceptance) {
+            track.points.retain(|p| p.frame <= frame);
+            track.end = TrackEdge::Joined;
+        }
+        track
+    };
+    tracks.iter().map(settled).collect()
+}
+
+/// The frame from which on another track has the head of this one: first found there soon after this one was found near
+/// by, while this one was found once more at most.
+fn taken_over(track: &Track, all: &[Track], clip: &Clip, acceptance: &Acceptance) -> Option<FrameIndex> {
+    if track.class != Class::Face {
+        return None;
+    }
+    let found: Vec<&TrackPoint> = track.detected().collect();
+    let last = found.last()?.frame;
+    let takes = |other: &Track| {
+        let first = other.detected().next()?;
+        let before = found.partition_point(|p| p.frame < first.frame);
+        let is_near = |p: &&TrackPoint| {
+            let secs = clip.times.gap_secs(p.frame, first.frame);
+            let (side, other_side) = (p.quad.area().sqrt(), first.quad.area().sqrt());
+            let is_alike = other_side <= side * ALIKE && side <= other_side * ALIKE;
+            let reach = side * (NEAR + FARTHER_PER_SEC * secs as f32);
+            secs <= SOON_SECS && is_alike && p.quad.center().distance(first.quad.center()) <= reach
+        };
+        let is_same = before + 1 >= found.len() && found[..before].iter().any(is_near);
+        (is_same && is_established(other, clip, acceptance)).then_some(first.frame.max(last))
+    };
+    all.iter().filter(|other| other.class == track.class).filter_map(takes).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::PolicySettings;
+    use crate::plan::testing::{DISPLAY, pts, times, track};
+    use crate::types::geometry::{Quad, Rect};
+    use crate::types::time::FrameSpan;
+    use crate::types::track::{Looks, Origin};
+
+    const SCENE: FrameSpan = FrameSpan::new(0, 200);
+
+    fn head(start: FrameIndex, frames: usize, place: Rect, mean: f32) -> Track {
+        let looks = Looks { count: 4, best: mean, sum: 4.0 * mean };
+        Track { looks, ..track(Class::Face, start, &vec![Quad::from(place); frames], mean, SCENE) }
+    }
+
+    #[test]
+    fn weak_giants_around_surer_heads() {
+        let sure = head(0, 20, Rect::new(400.0, 300.0, 100.0, 130.0), 0.9);
+        let giant = Rect::new(250.0, 150.0, 400.0, 450.0);
+        // Name, the doubted one, the other, whether it is a rival.
+        for (name, doubted, other, expected) in [
+            ("weak and around", head(0, 20, giant, 0.3), &sure, true),
+            ("nearly as sure", head(0, 20, giant, 0.7), &sure, false),
+            (
+                "the other is weak too",
+                head(0, 20, giant, 0.1),
+                &head(0, 20, Rect::new(400.0, 300.0, 100.0, 130.0), 0.4),
+                false,
+            ),
+            ("hardly larger", head(0, 20, Rect::new(390.0, 290.0, 120.0, 150.0), 0.3), &sure, false),
+            ("the other at its rim", head(0, 20, Rect::new(0.0, 150.0, 450.0, 450.0), 0.3), &sure, false),
+            ("mostly at another time", head(15, 40, giant, 0.3), &sure, false),
+        ] {
+            let all = [doubted, other.clone()];
+            assert_eq!(is_around_a_surer_one(&all[0], &all), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_head_that_is_found_again_ends_the_old_track() {
+        let pts = pts(200);
+        let clip = Clip { display: DISPLAY, times: times(&pts) };
+        let place = Rect::new(400.0, 300.0, 100.0, 130.0);
+        // Found in frames 0 to 19, followed for thirty more.
+        let mut old = head(0, 50, place, 0.9);
+        old.points[20..].iter_mut().for_each(|p| p.origin = Origin::Extended);
+        // Name, the other track, frames that are left.
+        for (name, other, left) in [
+            ("found there again", head(24, 40, Rect::new(420.0, 310.0, 110.0, 140.0), 0.9), 25),
+            ("far away", head(24, 40, Rect::new(620.0, 310.0, 110.0, 140.0), 0.9), 50),
+            ("of another size", head(24, 40, Rect::new(300.0, 200.0, 300.0, 330.0), 0.9), 50),
+            ("there all the time", head(0, 64, Rect::new(420.0, 310.0, 110.0, 140.0), 0.9), 50),
+            ("too late", head(46, 40, place, 0.9), 50),
+            ("not masked itself", head(24, 1, place, 0.1), 50),
+        ] {
+            let settled =
+                without_what_was_taken_over(&[old.clone(), other], &clip, &PolicySettings::default().acceptance);
+            assert_eq!(settled[0].points.len(), left, "{name}");
+            assert_eq!(settled[0].end == TrackEdge::Joined, left < 50, "{name}");
+        }
+    }
+}

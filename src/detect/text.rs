@@ -41,7 +41,7 @@ pub struct TextSettings {
     /// Small pictures are enlarged at most so much to reach these sides.
     pub max_enlarge: f32,
     /// Look at the picture turned by 90 degrees too, `Effort::Thorough`: upright lines that are blurred are seen by it
-    /// only.
+    /// only. In clips they come into other frames, in which they are looked for upright alone.
     pub turned: bool,
     /// Least score of what only the turned look sees: weaker boxes are mostly lines seen across.
     pub turned_score: f32,
@@ -126,7 +126,7 @@ impl TextDetector {
         let thorough = !effort.is_fast();
         let whole = if thorough { settings.thorough_side } else { settings.fast_side };
         let factor = (whole as f32 / size.width.max(size.height) as f32).min(settings.max_enlarge);
-        let mut views = vec![View { factor, small: thorough, turned: thorough && settings.turned }];
+        let mut views = vec![View { factor, small: thorough, turned: effort == Effort::Thorough && settings.turned }];
         let finest = (settings.tiled_pixels as f32 / size.pixels() as f32).sqrt().min(1.0);
         // A second view pays when it is clearly finer. It is for text too small for the first, and has many times its
         // pixels: the small network there would cost more than all else together.

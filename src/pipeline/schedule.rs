@@ -1,7 +1,7 @@
 //! How hard each frame of a clip is looked at.
 //!
-//! A scene's first frames get all networks in all turns, on large pictures for small faces. Key frames repeat that on
-//! small pictures, some of them on large ones. Between them every other frame is glanced at, in the headings in which
+//! A scene's first frame gets all networks on a large picture for small faces, its second look all of them in all turns.
+//! Key frames repeat that on small pictures, some of them on large ones. Between them every other frame is glanced at, in the headings in which
 //! heads stood three windows ago: so the schedule of a window depends on finished windows only, and the same clip gives the
 //! same plan whatever the number of threads.
 
@@ -21,7 +21,7 @@ const LAG: u64 = 3;
 /// Frames from one key frame for faces to the next; masks reach further than that beyond what was found.
 const KEY_EVERY: u64 = 12;
 /// Every so many frames a key frame looks for heads in all turns, else only in those in which heads stand.
-const ALL_TURNS_EVERY: u64 = 24;
+const ALL_TURNS_EVERY: u64 = 48;
 /// Frames behind a cut at which a key frame comes early: the first may be blurred, dark or half of the scene before.
 const SECOND_LOOK: u64 = 6;
 /// Every so many frames a key frame's picture is large: faces that are too small for the others stay small for long.
@@ -70,8 +70,11 @@ pub fn look(place: Place) -> Look {
     let is_at = |every: u64| since_cut.is_multiple_of(every);
     let wide = is_at(WIDE_EVERY);
     let faces = if edge || since_cut == SECOND_LOOK || is_at(KEY_EVERY) {
-        let is_thorough = is_blind || place.last_of_scene || is_at(ALL_TURNS_EVERY) && !wide;
-        Some(Effort::Key(if is_thorough { Headings::ALL } else { headings }))
+        let is_thorough = since_cut == SECOND_LOOK || is_at(ALL_TURNS_EVERY) && !wide;
+        // A scene that ends before its second look has it at once.
+        let is_short = place.last_of_scene && since_cut < SECOND_LOOK;
+        let known = if is_blind { Headings::UPRIGHT } else { place.headings };
+        Some(Effort::Key(if is_thorough || is_short { Headings::ALL } else { known }))
     } else {
         is_at(every).then_some(Effort::Fast(headings))
     };
@@ -136,20 +139,24 @@ mod tests {
 
     #[test]
     fn edges_of_scenes_are_key_frames_and_others_come_regularly() {
-        let (all, aside) = (Effort::Key(Headings::ALL), Effort::Key(ASIDE));
+        let [all, upright, aside] = [Headings::ALL, Headings::UPRIGHT, ASIDE].map(Effort::Key);
         // Frame of a scene that begins at 100, whether it is the last, faces, wide.
         for (since_cut, last, faces, wide) in [
-            (0, false, Some(all), true),
+            (0, false, Some(upright), true),
+            (0, true, Some(all), true),
             (1, false, None, false),
+            (3, true, Some(all), false),
             (4, false, Some(Effort::Fast(Headings::ALL)), false),
             (6, false, Some(all), false),
-            (12, false, Some(all), false),
+            (12, false, Some(upright), false),
+            (20, true, Some(upright), false),
             (33, false, None, false),
             (34, false, Some(Effort::Fast(ASIDE)), false),
             (36, false, Some(aside), false),
             (48, false, Some(all), false),
             (72, false, Some(aside), true),
-            (77, true, Some(all), false),
+            (77, true, Some(aside), false),
+            (144, false, Some(aside), true),
         ] {
             let look = at(100 + since_cut, 100, last);
             assert_eq!((look.ask.faces, look.wide), (faces, wide), "{since_cut} frames behind the cut");

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::again;
 use super::fuse::{Head, fused, sigmoid, unweighed};
 pub use super::gather::Networks;
-use super::gather::{Window, look};
+use super::gather::{Candidate, Window, look};
 use super::head::head_quad;
 use super::passes::{self, Net, Views};
 use super::quality::Quality;
@@ -73,6 +73,9 @@ const MOST_LOG_SHARE: f32 = 1.0;
 /// Probabilities, at the usual cost, between which a head is looked at again.
 const HOPELESS: f32 = 0.08;
 const BEYOND_DOUBT: f32 = 0.7;
+/// Probability of a box of the cheap network from which the costly one looks in that heading too. In noise the cheap one
+/// sees nothing, and says nothing.
+const SUGGESTS: f32 = 0.3;
 /// Longest side at which quality is measured: what the networks mostly see.
 const QUALITY_SIDE: u32 = 1280;
 
@@ -104,20 +107,19 @@ impl FaceDetector {
     }
 
     fn weighed(&mut self, picture: &Picture, effort: Effort) -> Result<Vec<Head>> {
-        let is_poor = Quality::of(&scaled_down(picture, QUALITY_SIDE)?.picture).is_poor();
+        let quality = Quality::of(&scaled_down(picture, QUALITY_SIDE)?.picture);
+        let is_poor = quality.is_poor();
         // Tracks need more than one weak hit, so key frames may tell of weaker ones than photos.
         let sensitivity = if effort != Effort::Thorough { self.sensitivity.raised() } else { self.sensitivity };
         let threshold = sensitivity.threshold(is_poor);
         let profile = self.profile(effort);
-        let mut candidates = Vec::new();
         let all_nets = self.networks.has(Net::YuNet) && self.networks.has(Net::CenterFace);
-        let views = match effort {
-            Effort::Key(headings) if all_nets && headings != Headings::ALL => passes::key(headings),
-            _ => profile.views.to_vec(),
+        let mut candidates = match effort {
+            Effort::Key(headings) if all_nets && !quality.is_noisy() && headings != Headings::ALL => {
+                self.suggested(picture, headings)?
+            }
+            _ => self.views(picture, profile.views)?,
         };
-        for views in views {
-            look(&mut self.networks, picture, &views, &[Window::whole(picture.size)], &mut candidates)?;
-        }
         let mut heads = match &profile.again {
             None => fused(candidates, picture.size, profile.weights, None),
             Some((views, weights)) => {
@@ -135,13 +137,32 @@ impl FaceDetector {
         Ok(heads)
     }
 
+    /// The boxes of these views of the whole picture.
+    fn views(&mut self, picture: &Picture, views: &[Views]) -> Result<Vec<Candidate>> {
+        let mut candidates = Vec::new();
+        for views in views {
+            look(&mut self.networks, picture, views, &[Window::whole(picture.size)], &mut candidates)?;
+        }
+        Ok(candidates)
+    }
+
+    /// The cheap network in all turns, the costly one in these headings and those in which the cheap one sees something.
+    fn suggested(&mut self, picture: &Picture, headings: Headings) -> Result<Vec<Candidate>> {
+        let mut candidates = self.views(picture, passes::CHEAP)?;
+        let suggests = candidates.iter().filter(|c| c.logit >= log_odds(SUGGESTS));
+        let headings = suggests.fold(headings, |all, c| all.with(Headings::of_quarter(u32::from(c.heading) / 2)));
+        for quarter in headings.quarters() {
+            candidates.extend(self.views(picture, &[passes::glance(Net::CenterFace, quarter)])?);
+        }
+        Ok(candidates)
+    }
+
     /// One network, one view for each heading; what the views find is not weighed against each other.
     fn glanced(&mut self, picture: &Picture, headings: Headings) -> Result<Vec<Head>> {
         let mut candidates = Vec::new();
         if let Some(net) = [Net::YuNet, Net::CenterFace, Net::Seeta].into_iter().find(|&n| self.networks.has(n)) {
             for quarter in headings.quarters() {
-                let views = passes::glance(net, quarter);
-                look(&mut self.networks, picture, &views, &[Window::whole(picture.size)], &mut candidates)?;
+                candidates.extend(self.views(picture, &[passes::glance(net, quarter)])?);
             }
         }
         let threshold = self.sensitivity.fast_threshold();

@@ -125,6 +125,40 @@ fn an_unsure_head_is_looked_at_again_and_a_sure_one_is_not() {
     }
 }
 
+#[test]
+fn the_costly_network_looks_in_headings_that_are_known_or_suggested() {
+    use std::sync::{Arc, Mutex};
+    // The cheap network sees a face of this score in the views of a picture of 400x300 that a quarter turn makes.
+    let costly_views = |score: f32, headings: Headings, picture: &Picture| {
+        let views = Arc::new(Mutex::new(Vec::new()));
+        let log = views.clone();
+        let cheap = move |size: Size| {
+            if size.width < size.height { vec![face(Rect::new(100.0, 100.0, 30.0, 36.0), score)] } else { Vec::new() }
+        };
+        let costly = move |size: Size| {
+            log.lock().unwrap().push(size);
+            Vec::new()
+        };
+        let networks = Networks { yunet: sees("y", cheap), centerface: sees("c", costly), seeta: None };
+        detector(networks).detect(picture, Effort::Key(headings)).unwrap();
+        let views = views.lock().unwrap();
+        views.iter().filter(|v| v.width < v.height).count() * 10 + views.len()
+    };
+    let clear = black(400, 300);
+    let mut noisy = black(400, 300);
+    noisy.data.iter_mut().enumerate().for_each(|(i, v)| *v = ((i / 3).wrapping_mul(2_654_435_761) >> 7) as u8);
+    // Score, headings, picture, views (of these in tens: turned by a quarter).
+    for (score, headings, picture, expected) in [
+        (0.2, Headings::UPRIGHT, &clear, 1),
+        (0.6, Headings::UPRIGHT, &clear, 23),
+        (0.2, Headings::of_quarter(1), &clear, 11),
+        (0.2, Headings::ALL, &clear, 24),
+        (0.2, Headings::UPRIGHT, &noisy, 24),
+    ] {
+        assert_eq!(costly_views(score, headings, picture), expected, "{score} {headings:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]

@@ -1,6 +1,5 @@
 //! Which network looks at which view of a picture: data, chosen by measurement.
 
-use crate::types::detection::Headings;
 use crate::types::geometry::Size;
 
 /// The networks of the ensemble.
@@ -84,11 +83,8 @@ pub const AGAIN: &[Views] = &[
 /// Key frames of clips.
 pub const KEY: &[Views] = &[Views::new(ALL, Scale::Base, QUARTERS)];
 
-/// The same with CenterFace, which costs six times as much, only for heads that stand in some headings.
-pub fn key(headings: Headings) -> Vec<Views> {
-    let costly = headings.quarters().map(|quarter| glance(Net::CenterFace, quarter));
-    std::iter::once(Views::new(&[Net::YuNet], Scale::Base, QUARTERS)).chain(costly).collect()
-}
+/// The part of it that costs a seventh, for key frames in which the other network looks in some headings only.
+pub const CHEAP: &[Views] = &[Views::new(&[Net::YuNet], Scale::Base, QUARTERS)];
 
 /// With one network more scales have to make up for the other.
 pub const YUNET_ALONE: &[Views] = &[

@@ -22,8 +22,12 @@ pub struct Quality {
 }
 
 impl Quality {
+    pub fn is_noisy(&self) -> bool {
+        self.noise_sigma >= NOISY
+    }
+
     pub fn is_poor(&self) -> bool {
-        self.noise_sigma >= NOISY || self.sharpness <= BLURRED
+        self.is_noisy() || self.sharpness <= BLURRED
     }
 }
 

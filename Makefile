@@ -27,7 +27,8 @@ test: ## everything that proves it
 	@scripts/setup.sh --tests
 	cargo test --locked
 
-lint: setup ## format, clippy, licences and sources, shell and Python scripts
+lint: ## format, clippy, licences and sources, shell and Python scripts
+	@scripts/setup.sh --tests
 	scripts/lint.sh
 
 bench: build ## kernels, then whole commands beside ffmpeg and deface
@@ -50,7 +51,7 @@ fixtures: ## draw the fixtures again (needs ffmpeg, fonts and PyPI)
 install: build ## into PREFIX (default ~/.local): bin/, lib/withhold/, share/withhold/models/
 	install -D -m 755 $(TARGET)/release/withhold "$(DESTDIR)$(PREFIX)/bin/withhold"
 	install -D -m 644 -t "$(DESTDIR)$(PREFIX)/lib/withhold" $(addprefix $(TARGET)/lib/withhold/,$(ONNXRUNTIME) LICENSE ThirdPartyNotices.txt)
-	cd models && find . -type f -exec install -D -m 644 {} "$(abspath $(DESTDIR)$(PREFIX))/share/withhold/models/{}" \;
+	cd models && find . -type f ! -name '*.py' -exec install -D -m 644 {} "$(abspath $(DESTDIR)$(PREFIX))/share/withhold/models/{}" \;
 
 uninstall: ## take it out of PREFIX again
 	rm -f "$(DESTDIR)$(PREFIX)/bin/withhold"

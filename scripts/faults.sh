@@ -23,7 +23,7 @@ run "$dir/whole" -q
 largest=$(du -sk "$dir/whole" "$dir/whole.withhold" | awk '{ sum += $1 } END { print sum }')
 
 full=0
-for n in $(seq 20); do
+for _ in $(seq 20); do
   size=$((RANDOM % (largest * 2) + 40))
   mount -t tmpfs -o "size=${size}k" none "$dir/disk"
   code=0

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings what a build needs and Cargo cannot: FFmpeg's development files, clang for its bindings, and ONNX Runtime.
-# Usage: scripts/setup.sh [--tests]    --tests also wants the programs that the tests look at results with.
+# Usage: scripts/setup.sh [--tests]    --tests also wants the programs that tests and linters use.
 # Does nothing, and needs no network, once everything is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -44,6 +44,7 @@ missing_packages() {
   [ "${1:-}" = --tests ] || return 0
   command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || echo ffmpeg
   command -v exiftool >/dev/null || echo libimage-exiftool-perl
+  command -v shellcheck >/dev/null || echo shellcheck
 }
 
 install_packages() {

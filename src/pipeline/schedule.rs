@@ -1,9 +1,9 @@
 //! How hard each frame of a clip is looked at.
 //!
 //! A scene's first frame gets all networks on a large picture for small faces, its second look all of them in all turns.
-//! Key frames repeat that on small pictures, some of them on large ones. Between them every other frame is glanced at, in the headings in which
-//! heads stood three windows ago: so the schedule of a window depends on finished windows only, and the same clip gives the
-//! same plan whatever the number of threads.
+//! Key frames repeat that on small pictures, some of them on large ones. Between them every other frame is glanced at, in
+//! the headings in which heads stood three windows ago: so the schedule of a window depends on finished windows only, and
+//! the same clip gives the same plan whatever the number of threads.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex};

@@ -195,7 +195,7 @@ fn evidence(track: &Track) -> (f32, usize) {
 }
 
 /// Whether a track of a clip is masked without being asked about. A photo has no second look, so there all is masked.
-pub(super) fn is_established(track: &Track, clip: &Clip, acceptance: &Acceptance) -> bool {
+fn is_established(track: &Track, clip: &Clip, acceptance: &Acceptance) -> bool {
     let (best, count) = evidence(track);
     if track.class != Class::Face {
         return best >= acceptance.lone_score || count >= acceptance.min_detections;
@@ -225,14 +225,18 @@ fn weighed(score: f32, track: &Track, clip: &Clip) -> f32 {
 
 /// Masks of the tracks of one scene: one for each, and one of the whole picture for each span that is blanked.
 pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> Vec<MaskTrack> {
-    let mut masks = Vec::with_capacity(tracks.len());
     let is_photo = clip.times.count() == 1;
-    let tracks = &without_what_was_taken_over(tracks, clip, &settings.acceptance)[..];
-    for track in tracks.iter().filter(|t| !t.points.is_empty()) {
+    let is_accepted = |track: &Track| {
+        is_photo || is_established(track, clip, &settings.acceptance) && !is_around_a_surer_one(track, tracks)
+    };
+    let accepted: Vec<bool> = tracks.iter().map(is_accepted).collect();
+    let tracks = without_what_was_taken_over(tracks, &accepted, clip);
+    // What is not masked takes nothing over.
+    let masked: Vec<&Track> = tracks.iter().zip(&accepted).filter(|(_, accepted)| **accepted).map(|t| t.0).collect();
+    let mut masks = Vec::with_capacity(tracks.len());
+    for (track, &accepted) in tracks.iter().zip(&accepted).filter(|(t, _)| !t.points.is_empty()) {
         let settings = &settings_for(track, clip, settings);
         let (best, count) = evidence(track);
-        let is_rival = !is_photo && is_around_a_surer_one(track, tracks);
-        let accepted = is_photo || !is_rival && is_established(track, clip, &settings.acceptance);
         let mut mask = MaskTrack {
             class: track.class,
             decision: Decision::Redact,
@@ -246,6 +250,7 @@ pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> 
             notes: Vec::new(),
         };
         if !accepted {
+            let is_rival = is_established(track, clip, &settings.acceptance);
             let around = if is_rival { ", around a surer head" } else { "" };
             let frames = if count == 1 { "frame" } else { "frames" };
             let reason = format!("weak: best score {best:.2}, found in {count} {frames}{around}");
@@ -258,7 +263,7 @@ pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> 
             let message = format!("masked on weak evidence: best score {best:.2}, found in {count} frames");
             mask.notes.push(note(Rule::WeakTrack, &mask, mask.start, message, 0.5 * (1.0 - best)));
         }
-        let lost = lose(track, tracks, clip, settings, &mut mask);
+        let lost = lose(track, &masked, clip, settings, &mut mask);
         hold(track, lost, clip, settings, &mut mask);
         if settings.on_lost == OnLost::Blank {
             masks.extend(lost.and_then(|end| blank(track, end, clip, settings)));
@@ -273,23 +278,23 @@ fn note(rule: Rule, mask: &MaskTrack, frame: FrameIndex, message: String, risk: 
     Note { rule, frame, message, bounds, risk }
 }
 
-/// Notes where a track appears or ends in the middle of the picture, and tells until which frame a lost one may be
+/// Notes where a masked track appears or ends in the middle of the picture, and tells until which frame a lost one may be
 /// there unseen; `None` when it is not lost.
 fn lose(
     track: &Track,
-    all: &[Track],
+    masked: &[&Track],
     clip: &Clip,
     settings: &PolicySettings,
     mask: &mut MaskTrack,
 ) -> Option<FrameIndex> {
     let span = track.span();
     let (_, detections) = evidence(track);
-    // Only what was surely there can get lost; text does not turn away.
-    if track.class != Class::Face || !is_established(track, clip, &settings.acceptance) {
+    // Text does not turn away.
+    if track.class != Class::Face {
         return None;
     }
     let risk = 1.0 + (detections as f32).ln();
-    let is_elsewhere = |frame| is_seen_elsewhere(track, all, frame, clip, &settings.acceptance);
+    let is_elsewhere = |frame| is_seen_elsewhere(track, masked, frame);
     if track.start == TrackEdge::Lost && !is_elsewhere(span.start.checked_sub(1)) {
         mask.notes.push(note(Rule::LostTrack, mask, span.start, "appears in mid-picture without a cut".into(), risk));
     }
@@ -305,24 +310,16 @@ fn lose(
     Some(end)
 }
 
-/// Whether another track of the class takes over at `frame`, near where this one begins or ends. A neighbour that is
+/// Whether another masked track of the class takes over at `frame`, near where this one begins or ends. A neighbour that is
 /// there at the same time as this one is somebody else.
-fn is_seen_elsewhere(
-    track: &Track,
-    all: &[Track],
-    frame: Option<FrameIndex>,
-    clip: &Clip,
-    acceptance: &Acceptance,
-) -> bool {
+fn is_seen_elsewhere(track: &Track, masked: &[&Track], frame: Option<FrameIndex>) -> bool {
     let Some(frame) = frame else { return false };
     let Some((first, last)) = track.points.first().zip(track.points.last()) else { return false };
     let near = if frame < first.frame { first } else { last };
     let area = near.quad.grown(Margins::even(0.5));
-    all.iter().any(|t| {
+    masked.iter().any(|t| {
         t.class == track.class
-            && !std::ptr::eq(t, track)
-            // What is not masked takes nothing over.
-            && is_established(t, clip, acceptance)
+            && !std::ptr::eq(*t, track)
             && t.at(frame).is_some_and(|p| area.contains(p.quad.center()))
             && t.at(near.frame).is_none_or(|p| p.quad.iou(&near.quad) > 0.3)
     })

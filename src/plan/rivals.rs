@@ -3,7 +3,7 @@
 //! Networks see a face on the scale of a whole person now and then: a giant head around a true one, found weakly. And a
 //! head that turns can be found again as another track, while the old one is still followed by its looks beside it.
 
-use super::policy::{Acceptance, Clip, is_established};
+use super::policy::Clip;
 use crate::types::detection::Class;
 use crate::types::time::FrameIndex;
 use crate::types::track::{Track, TrackEdge, TrackPoint};
@@ -43,11 +43,12 @@ pub fn is_around_a_surer_one(track: &Track, all: &[Track]) -> bool {
 }
 
 /// The tracks without what they were followed to behind their last detection once another, masked track, that was not
-/// there before, has been found near that place.
-pub fn without_what_was_taken_over(tracks: &[Track], clip: &Clip, acceptance: &Acceptance) -> Vec<Track> {
+/// there before, has been found near that place. `masked` tells for each track whether it is.
+pub fn without_what_was_taken_over(tracks: &[Track], masked: &[bool], clip: &Clip) -> Vec<Track> {
+    let takers: Vec<&Track> = tracks.iter().zip(masked).filter(|(_, masked)| **masked).map(|t| t.0).collect();
     let settled = |track: &Track| {
         let mut track = track.clone();
-        if let Some(frame) = taken_over(&track, tracks, clip, acceptance) {
+        if let Some(frame) = taken_over(&track, &takers, clip) {
             track.points.retain(|p| p.frame <= frame);
             track.end = TrackEdge::Joined;
         }
@@ -58,13 +59,13 @@ pub fn without_what_was_taken_over(tracks: &[Track], clip: &Clip, acceptance: &A
 
 /// The frame from which on another track has the head of this one: first found there soon after this one was found near
 /// by, while this one was found once more at most.
-fn taken_over(track: &Track, all: &[Track], clip: &Clip, acceptance: &Acceptance) -> Option<FrameIndex> {
+fn taken_over(track: &Track, takers: &[&Track], clip: &Clip) -> Option<FrameIndex> {
     if track.class != Class::Face {
         return None;
     }
     let found: Vec<&TrackPoint> = track.detected().collect();
     let last = found.last()?.frame;
-    let takes = |other: &Track| {
+    let takes = |other: &&Track| {
         let first = other.detected().next()?;
         let before = found.partition_point(|p| p.frame < first.frame);
         let is_near = |p: &&TrackPoint| {
@@ -75,15 +76,14 @@ fn taken_over(track: &Track, all: &[Track], clip: &Clip, acceptance: &Acceptance
             secs <= SOON_SECS && is_alike && p.quad.center().distance(first.quad.center()) <= reach
         };
         let is_same = before + 1 >= found.len() && found[..before].iter().any(is_near);
-        (is_same && is_established(other, clip, acceptance)).then_some(first.frame.max(last))
+        is_same.then_some(first.frame.max(last))
     };
-    all.iter().filter(|other| other.class == track.class).filter_map(takes).min()
+    takers.iter().filter(|other| other.class == track.class).filter_map(takes).min()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::PolicySettings;
     use crate::plan::testing::{DISPLAY, pts, times, track};
     use crate::types::geometry::{Quad, Rect};
     use crate::types::time::FrameSpan;
@@ -127,17 +127,18 @@ mod tests {
         // Found in frames 0 to 19, followed for thirty more.
         let mut old = head(0, 50, place, 0.9);
         old.points[20..].iter_mut().for_each(|p| p.origin = Origin::Extended);
-        // Name, the other track, frames that are left.
-        for (name, other, left) in [
-            ("found there again", head(24, 40, Rect::new(420.0, 310.0, 110.0, 140.0), 0.9), 25),
-            ("far away", head(24, 40, Rect::new(620.0, 310.0, 110.0, 140.0), 0.9), 50),
-            ("of another size", head(24, 40, Rect::new(300.0, 200.0, 300.0, 330.0), 0.9), 50),
-            ("there all the time", head(0, 64, Rect::new(420.0, 310.0, 110.0, 140.0), 0.9), 50),
-            ("too late", head(46, 40, place, 0.9), 50),
-            ("not masked itself", head(24, 1, place, 0.1), 50),
+        let beside = Rect::new(420.0, 310.0, 110.0, 140.0);
+        // Name, first frame and place of the other track, whether it is masked, frames that are left.
+        for (name, start, other, is_masked, left) in [
+            ("found there again", 24, beside, true, 25),
+            ("far away", 24, Rect::new(620.0, 310.0, 110.0, 140.0), true, 50),
+            ("of another size", 24, Rect::new(300.0, 200.0, 300.0, 330.0), true, 50),
+            ("there all the time", 0, beside, true, 50),
+            ("too late", 46, place, true, 50),
+            ("not masked itself", 24, beside, false, 50),
         ] {
-            let settled =
-                without_what_was_taken_over(&[old.clone(), other], &clip, &PolicySettings::default().acceptance);
+            let other = head(start, 40, other, 0.9);
+            let settled = without_what_was_taken_over(&[old.clone(), other], &[true, is_masked], &clip);
             assert_eq!(settled[0].points.len(), left, "{name}");
             assert_eq!(settled[0].end == TrackEdge::Joined, left < 50, "{name}");
         }

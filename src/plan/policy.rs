@@ -232,9 +232,10 @@ pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> 
     let accepted: Vec<bool> = tracks.iter().map(is_accepted).collect();
     let tracks = without_what_was_taken_over(tracks, &accepted, clip);
     // What is not masked takes nothing over.
-    let masked: Vec<&Track> = tracks.iter().zip(&accepted).filter(|(_, accepted)| **accepted).map(|t| t.0).collect();
+    let tracks: Vec<&Track> = tracks.iter().map(AsRef::as_ref).collect();
+    let masked: Vec<&Track> = tracks.iter().zip(&accepted).filter(|(_, accepted)| **accepted).map(|t| *t.0).collect();
     let mut masks = Vec::with_capacity(tracks.len());
-    for (track, &accepted) in tracks.iter().zip(&accepted).filter(|(t, _)| !t.points.is_empty()) {
+    for (&track, &accepted) in tracks.iter().zip(&accepted).filter(|(t, _)| !t.points.is_empty()) {
         let settings = &settings_for(track, clip, settings);
         let (best, count) = evidence(track);
         let mut mask = MaskTrack {

@@ -3,6 +3,8 @@
 //! Networks see a face on the scale of a whole person now and then: a giant head around a true one, found weakly. And a
 //! head that turns can be found again as another track, while the old one is still followed by its looks beside it.
 
+use std::borrow::Cow;
+
 use super::policy::Clip;
 use crate::types::detection::Class;
 use crate::types::time::FrameIndex;
@@ -30,8 +32,12 @@ pub fn is_around_a_surer_one(track: &Track, all: &[Track]) -> bool {
         return false;
     }
     let mean = track.looks.mean();
+    let span = track.span();
+    // Only who is there at the same time: a scene of hours has thousands of tracks.
     let is_surer = |other: &&Track| {
-        other.class == Class::Face && other.looks.mean() >= SURE && other.looks.mean() >= mean + WEAKER_BY
+        let is_sure = other.looks.mean() >= SURE && other.looks.mean() >= mean + WEAKER_BY;
+        let theirs = other.span();
+        other.class == Class::Face && is_sure && theirs.start < span.end && span.start < theirs.end
     };
     let surer: Vec<&Track> = all.iter().filter(is_surer).collect();
     let has_one_inside = |point: &&TrackPoint| {
@@ -44,15 +50,14 @@ pub fn is_around_a_surer_one(track: &Track, all: &[Track]) -> bool {
 
 /// The tracks without what they were followed to behind their last detection once another, masked track, that was not
 /// there before, has been found near that place. `masked` tells for each track whether it is.
-pub fn without_what_was_taken_over(tracks: &[Track], masked: &[bool], clip: &Clip) -> Vec<Track> {
+pub fn without_what_was_taken_over<'a>(tracks: &'a [Track], masked: &[bool], clip: &Clip) -> Vec<Cow<'a, Track>> {
     let takers: Vec<&Track> = tracks.iter().zip(masked).filter(|(_, masked)| **masked).map(|t| t.0).collect();
-    let settled = |track: &Track| {
-        let mut track = track.clone();
-        if let Some(frame) = taken_over(&track, &takers, clip) {
-            track.points.retain(|p| p.frame <= frame);
-            track.end = TrackEdge::Joined;
+    let settled = |track: &'a Track| match taken_over(track, &takers, clip) {
+        None => Cow::Borrowed(track),
+        Some(frame) => {
+            let points = track.points.iter().filter(|p| p.frame <= frame).cloned().collect();
+            Cow::Owned(Track { points, end: TrackEdge::Joined, ..*track })
         }
-        track
     };
     tracks.iter().map(settled).collect()
 }
@@ -68,14 +73,15 @@ fn taken_over(track: &Track, takers: &[&Track], clip: &Clip) -> Option<FrameInde
     let takes = |other: &&Track| {
         let first = other.detected().next()?;
         let before = found.partition_point(|p| p.frame < first.frame);
-        let is_near = |p: &&TrackPoint| {
-            let secs = clip.times.gap_secs(p.frame, first.frame);
+        let secs_before = |p: &TrackPoint| clip.times.gap_secs(p.frame, first.frame);
+        let is_near = |p: &TrackPoint| {
             let (side, other_side) = (p.quad.area().sqrt(), first.quad.area().sqrt());
             let is_alike = other_side <= side * ALIKE && side <= other_side * ALIKE;
-            let reach = side * (NEAR + FARTHER_PER_SEC * secs as f32);
-            secs <= SOON_SECS && is_alike && p.quad.center().distance(first.quad.center()) <= reach
+            let reach = side * (NEAR + FARTHER_PER_SEC * secs_before(p) as f32);
+            is_alike && p.quad.center().distance(first.quad.center()) <= reach
         };
-        let is_same = before + 1 >= found.len() && found[..before].iter().any(is_near);
+        let mut just_before = found[..before].iter().rev().take_while(|p| secs_before(p) <= SOON_SECS);
+        let is_same = before + 1 >= found.len() && just_before.any(|p| is_near(p));
         is_same.then_some(first.frame.max(last))
     };
     takers.iter().filter(|other| other.class == track.class).filter_map(takes).min()
@@ -137,8 +143,8 @@ mod tests {
             ("too late", 46, place, true, 50),
             ("not masked itself", 24, beside, false, 50),
         ] {
-            let other = head(start, 40, other, 0.9);
-            let settled = without_what_was_taken_over(&[old.clone(), other], &[true, is_masked], &clip);
+            let tracks = [old.clone(), head(start, 40, other, 0.9)];
+            let settled = without_what_was_taken_over(&tracks, &[true, is_masked], &clip);
             assert_eq!(settled[0].points.len(), left, "{name}");
             assert_eq!(settled[0].end == TrackEdge::Joined, left < 50, "{name}");
         }

@@ -11,5 +11,6 @@ pub mod face;
 pub mod nms;
 pub mod person;
 pub mod text;
+mod text_beside;
 pub mod text_db;
 pub mod tiles;

@@ -1,7 +1,8 @@
 //! Text lines with PP-OCRv6's detection networks (DB, Liao et al. 2020; weights of PaddleOCR).
 
 use super::nms::RectIndex;
-use super::text_db::{DbSettings, ProbabilityMap, TextBox, read_forward, text_boxes};
+use super::text_beside::{Print, is_doubtful};
+use super::text_db::{DbSettings, ProbabilityMap, TextBox, byte, read_forward, text_boxes};
 use super::tiles::tiles;
 use crate::error::Result;
 use crate::infer::Network;
@@ -79,6 +80,7 @@ pub struct TextDetector {
     name: String,
     small: Box<dyn Network>,
     tiny: Box<dyn Network>,
+    print: Print,
     pub settings: TextSettings,
 }
 
@@ -86,7 +88,7 @@ impl TextDetector {
     /// Networks with input `[1, 3, h, w]`, sides a multiple of 32, and output `[1, 1, h, w]`: `small` for
     /// `Effort::Thorough`, `tiny` for `Effort::Fast`.
     pub fn new(small: Box<dyn Network>, tiny: Box<dyn Network>, settings: TextSettings) -> Self {
-        Self { name: format!("{}/{}", small.name(), tiny.name()), small, tiny, settings }
+        Self { name: format!("{}/{}", small.name(), tiny.name()), small, tiny, print: Print::new(), settings }
     }
 
     /// Boxes of one view, in pixels of the picture.
@@ -116,8 +118,31 @@ impl TextDetector {
         }
         let sx = picture.size.width as f32 / size.width as f32;
         let sy = picture.size.height as f32 / size.height as f32;
-        let in_picture = |b: TextBox| TextBox { quad: stretched(&b.quad, sx, sy), score: b.score };
+        let in_picture =
+            |b: TextBox| TextBox { quad: b.quad.stretched(sx, sy), core: b.core.stretched(sx, sy), score: b.score };
         Ok(boxes.into_iter().map(in_picture).collect())
+    }
+
+    /// Boxes of one view without large ones that are no text. A network that saw such may have missed text for it: then
+    /// the other one looks too, in clips not before the next key frame.
+    fn sober_look(&mut self, picture: &Picture, view: View, effort: Effort) -> Result<Vec<TextBox>> {
+        let mut boxes = self.look(picture, view)?;
+        if self.drop_what_is_no_text(picture, &mut boxes)? && !effort.is_fast() {
+            let mut others = self.look(picture, View { small: !view.small, ..view })?;
+            self.drop_what_is_no_text(picture, &mut others)?;
+            boxes.extend(others);
+        }
+        Ok(boxes)
+    }
+
+    /// Whether there was any.
+    fn drop_what_is_no_text(&mut self, picture: &Picture, boxes: &mut Vec<TextBox>) -> Result<bool> {
+        let (doubted, mut kept): (Vec<_>, Vec<_>) = boxes.drain(..).partition(|b| is_doubtful(b, picture.size));
+        let cores: Vec<Quad> = doubted.iter().map(|b| b.core).collect();
+        let believed = self.print.believed(picture, &cores, self.small.as_mut(), self.tiny.as_mut())?;
+        kept.extend(doubted.into_iter().zip(&believed).filter(|(_, b)| **b).map(|(found, _)| found));
+        *boxes = kept;
+        Ok(believed.contains(&false))
     }
 
     /// The views of a picture, coarsest first.
@@ -148,7 +173,7 @@ impl Detector for TextDetector {
         }
         let mut boxes = Vec::new();
         for view in self.views(picture.size, effort) {
-            boxes.extend(self.look(picture, view)?);
+            boxes.extend(self.sober_look(picture, view, effort)?);
             beat();
         }
         let mut boxes = merged(boxes);
@@ -164,7 +189,7 @@ impl Detector for TextDetector {
 }
 
 /// Output of the network for a picture whose sides are multiples of 32, row by row, 0 to 1.
-fn probabilities(network: &mut dyn Network, picture: &Picture) -> Result<Vec<f32>> {
+pub(super) fn probabilities(network: &mut dyn Network, picture: &Picture) -> Result<Vec<f32>> {
     let (w, h) = (picture.size.width as usize, picture.size.height as usize);
     debug_assert_eq!(picture.size, raised_to_multiple(picture.size, STEP));
     let outputs = network.run(INPUT.tensor(&picture.data, picture.size, picture.size))?;
@@ -180,14 +205,9 @@ fn raise(map: &mut ProbabilityMap, probabilities: &[f32], view: Size, map_from_v
         for (x, p) in row.iter().enumerate() {
             let at = map_from_view.apply(Point::new(x as f32 + 0.5, y as f32 + 0.5));
             let there = &mut map.data[at.y as usize * width + at.x as usize];
-            *there = (*there).max((p * 255.0).round() as u8);
+            *there = (*there).max(byte(*p));
         }
     }
-}
-
-/// The rectangle after the axes of its space are scaled, which by unequal factors is only nearly one.
-fn stretched(rect: &Quad, sx: f32, sy: f32) -> Quad {
-    rect.map(|p| Point::new(p.x * sx, p.y * sy))
 }
 
 /// Share of a quad's area, seen at a grid of points, that lies in another one.
@@ -336,7 +356,8 @@ mod tests {
         fn merging_uncovers_nothing(rects in prop::collection::vec((0f32..90.0, 0f32..90.0, 5f32..60.0, 3f32..20.0, -1.5f32..1.5), 1..25)) {
             let boxes: Vec<TextBox> = rects
                 .iter()
-                .map(|&(x, y, w, h, a)| TextBox { quad: read_forward(&Quad::rotated_rect(Point::new(x, y), w, h, a)), score: 0.5 })
+                .map(|&(x, y, w, h, a)| read_forward(&Quad::rotated_rect(Point::new(x, y), w, h, a)))
+                .map(|quad| TextBox { quad, core: quad, score: 0.5 })
                 .collect();
             let merged = merged(boxes.clone());
             for b in &boxes {

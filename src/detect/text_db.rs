@@ -16,6 +16,11 @@ pub struct ProbabilityMap {
 }
 
 impl ProbabilityMap {
+    /// From probabilities of 0 to 1.
+    pub fn of(size: Size, probabilities: &[f32]) -> Self {
+        Self { size, data: probabilities.iter().map(|&p| byte(p)).collect() }
+    }
+
     pub fn blank(size: Size) -> Self {
         Self { size, data: vec![0; size.pixels() as usize] }
     }
@@ -24,6 +29,11 @@ impl ProbabilityMap {
         let w = self.size.width as usize;
         &self.data[y * w..(y + 1) * w]
     }
+}
+
+/// A probability of 0 to 1 as the map holds it.
+pub(super) fn byte(probability: f32) -> u8 {
+    (probability * 255.0).round() as u8
 }
 
 /// Thresholds of the post-processing.
@@ -50,7 +60,9 @@ impl DbSettings {
 pub struct TextBox {
     /// Its top edge is the longer side, or the more level one of a nearly square box; never upside down.
     pub quad: Quad,
-    /// Mean probability inside, 0 to 1.
+    /// The same before it grew: where the network is sure.
+    pub core: Quad,
+    /// Mean probability inside the core, 0 to 1.
     pub score: f32,
 }
 
@@ -71,7 +83,11 @@ pub fn text_boxes(map: &ProbabilityMap, settings: &DbSettings) -> Vec<TextBox> {
             }
             let score = mean_inside(map, &quad);
             let distance = settings.unclip * quad.area() / (2.0 * (quad.width() + quad.height()));
-            (score >= settings.mean).then(|| TextBox { quad: read_forward(&grown_by(&quad, distance)), score })
+            (score >= settings.mean).then(|| TextBox {
+                quad: read_forward(&grown_by(&quad, distance)),
+                core: quad,
+                score,
+            })
         })
         .collect()
 }
@@ -141,7 +157,7 @@ pub(super) fn read_forward(rect: &Quad) -> Quad {
 }
 
 /// Mean probability of the pixels whose middles lie inside a convex quad, row by row.
-fn mean_inside(map: &ProbabilityMap, quad: &Quad) -> f32 {
+pub(super) fn mean_inside(map: &ProbabilityMap, quad: &Quad) -> f32 {
     let bounds = quad.bounds();
     let y0 = bounds.y.floor().max(0.0) as usize;
     let y1 = ((bounds.y + bounds.height).ceil().max(0.0) as usize).min(map.size.height as usize);

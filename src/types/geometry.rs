@@ -194,7 +194,12 @@ impl Quad {
     }
 
     pub fn scaled(&self, factor: f32) -> Quad {
-        self.map(|p| Point::new(p.x * factor, p.y * factor))
+        self.stretched(factor, factor)
+    }
+
+    /// After the axes of its space are scaled. By unequal factors a turned rectangle becomes only nearly one.
+    pub fn stretched(&self, sx: f32, sy: f32) -> Quad {
+        self.map(|p| Point::new(p.x * sx, p.y * sy))
     }
 
     pub fn lerp(&self, other: &Quad, t: f32) -> Quad {

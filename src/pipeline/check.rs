@@ -7,7 +7,7 @@ use std::fs::File;
 use serde::{Deserialize, Serialize};
 
 use super::detectors::{Ask, Detectors, zoo};
-use super::search::THRESHOLDS;
+use super::search::{THRESHOLDS, hits_beside_masks};
 use super::settings::AudioChoice;
 use super::source::{CLIP_PICTURE_SIDE, Pictures, open};
 use super::worker::{Job, Outcome};
@@ -99,7 +99,8 @@ fn look(
         report.frames += 1;
         if searches && frame.index.is_multiple_of(orders.every.max(1)) {
             let picture = pictures.picture(&frame)?;
-            let hits = detectors.detect(&bare(&picture, settings.fill_color), ask)?;
+            let bare = bare(&picture, settings.fill_color);
+            let hits = hits_beside_masks(&mut detectors, ask, &picture, &bare)?;
             report.frames_searched += 1;
             let time_secs = info.time_base.secs(frame.pts);
             if settings.targets.faces {
@@ -118,7 +119,7 @@ fn look(
     Ok(report)
 }
 
-/// The picture without masks of the fill's colour, which networks would take for signs.
+/// The picture without masks of the fill's colour.
 fn bare(picture: &Picture, fill: [u8; 3]) -> Picture {
     let flat = Picture::new(picture.size, picture.data.clone(), 1.0);
     let bare = without_masks(&flat, [&fills(picture, fill)]);

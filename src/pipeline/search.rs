@@ -11,7 +11,7 @@ use crate::types::detection::{Detection, Effort, Headings};
 use crate::types::frame::{Frame, MediaKind, Picture, SourceInfo};
 use crate::types::plan::RedactionPlan;
 use crate::types::time::{FrameIndex, FrameSpan};
-use crate::verify::redetect::{Thresholds, Timeline, frames_to_search};
+use crate::verify::redetect::{Thresholds, Timeline, doubt_filling, frames_to_search, leans_on_filling};
 
 /// Scores of the reserved networks that count.
 pub const THRESHOLDS: Thresholds = Thresholds { mask_face: 0.75, mask_text: 0.8, look: 0.55 };
@@ -58,10 +58,31 @@ impl Search {
         Ok(detectors.into_iter().map(|detectors| Self::new(detectors, plan, settings)).collect())
     }
 
+    /// What the reserved networks find in a finished picture, display space; see [`hits_beside_masks`].
+    pub fn hits_beside_masks(&mut self, shown: &Picture, bare: &Picture) -> Result<Vec<Detection>> {
+        hits_beside_masks(&mut self.detectors, self.ask, shown, bare)
+    }
+
     /// What the reserved networks find in a picture, display space.
-    pub fn hits(&mut self, picture: &Picture) -> Result<Vec<Detection>> {
+    fn hits(&mut self, picture: &Picture) -> Result<Vec<Detection>> {
         self.detectors.detect(picture, self.ask)
     }
+}
+
+/// What is found in a finished picture, display space. The networks look at `bare`, the picture without its masks, which
+/// they would take for signs; faces that this may have made up are looked for in the picture itself, too.
+pub fn hits_beside_masks(
+    detectors: &mut Detectors,
+    ask: Ask,
+    shown: &Picture,
+    bare: &Picture,
+) -> Result<Vec<Detection>> {
+    let mut hits = detectors.detect(bare, ask)?;
+    if hits.iter().any(|hit| leans_on_filling(hit, bare, shown, &THRESHOLDS)) {
+        let seen = detectors.detect(shown, Ask { text: None, ..ask })?;
+        doubt_filling(&mut hits, &seen, bare, shown, &THRESHOLDS);
+    }
+    Ok(hits)
 }
 
 /// Counts hits in the frames of the source, before they are masked.

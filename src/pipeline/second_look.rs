@@ -69,10 +69,10 @@ pub fn search_all(search: &mut Search, looks: &Mutex<Receiver<Look<'_>>>, observ
     Ok(seen)
 }
 
-/// Networks see the picture without its masks, which they would take for signs; hits are judged on the picture.
+/// Networks see the picture without its masks; hits are judged on the picture.
 fn judged(search: &mut Search, look: &Look<'_>) -> Result<Verdict> {
     let bare = without_masks(&look.picture, look.masks.masks.iter().map(|m| &m.coverage));
-    let hits = search.hits(&bare)?;
+    let hits = search.hits_beside_masks(&look.picture, &bare)?;
     let place = |r: &&&Region| r.quad_at(look.frame);
     let redacted = look.regions.iter().filter(|r| r.decision.is_redact());
     let masks: Vec<Quad> = redacted.filter_map(|r| place(&r)).collect();

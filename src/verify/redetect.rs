@@ -19,6 +19,8 @@ const KEPT_SHARE: f32 = 0.5;
 const FLAT_LEVELS: u8 = 6;
 /// Two hits are one object from here on.
 const SAME_IOU: f32 = 0.4;
+/// Share of a hit that was filled in from around a mask from which it leans on that.
+const FILLED_SHARE: f32 = 0.1;
 
 /// What is known of a clip before it is searched.
 #[derive(Clone, Debug, Default)]
@@ -131,6 +133,30 @@ pub fn judge(picture: &Picture, hits: &[Detection], context: &FrameContext<'_>, 
         }
     }
     verdict
+}
+
+/// Whether a confident face is partly made of what was filled in from around masks: skin from beside a mask above a hand
+/// makes a face that nobody sees. `bare` is `shown` without its masks.
+pub fn leans_on_filling(hit: &Detection, bare: &Picture, shown: &Picture, thresholds: &Thresholds) -> bool {
+    let is_filled = |p| color_at(bare, p) != color_at(shown, p);
+    hit.class == Class::Face && hit.score >= thresholds.mask_face && share(&hit.quad, is_filled) >= FILLED_SHARE
+}
+
+/// Makes faces that lean on filling a reason to look, no more, unless they are confident hits among `seen`, those in the picture
+/// as it is shown.
+pub fn doubt_filling(
+    hits: &mut [Detection],
+    seen: &[Detection],
+    bare: &Picture,
+    shown: &Picture,
+    thresholds: &Thresholds,
+) {
+    let is_seen = |hit: &Detection| seen.iter().any(|s| s.score >= thresholds.mask_face && same_object(s, hit));
+    for hit in hits.iter_mut().filter(|h| leans_on_filling(h, bare, shown, thresholds)) {
+        if !is_seen(hit) {
+            hit.score = thresholds.mask_face.next_down();
+        }
+    }
 }
 
 fn display_size(picture: &Picture) -> Size {

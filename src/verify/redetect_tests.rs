@@ -69,6 +69,29 @@ fn an_object_that_two_detectors_find_counts_once_with_the_better_score() {
 }
 
 #[test]
+fn a_face_that_only_a_filled_in_mask_shows_is_a_reason_to_look() {
+    let shown = picture();
+    // Display x 200 to 320 is a mask there.
+    let data =
+        shown.data.chunks_exact(3).map(|p| if p[0].abs_diff(128) < 3 { [220, 180, 150] } else { [p[0], p[1], p[2]] });
+    let bare = Picture::new(shown.size, data.flatten().collect(), shown.display_from_picture);
+    let at = |x| hit(Class::Face, Rect::new(x, 100.0, 60.0, 60.0), 0.9);
+    for (name, found, seen, is_doubted) in [
+        ("half of it filled in", at(170.0), vec![], true),
+        ("seen in the picture too", at(170.0), vec![hit(Class::Face, Rect::new(165.0, 95.0, 64.0, 66.0), 0.8)], false),
+        ("something else is seen", at(170.0), vec![at(20.0)], true),
+        ("seen too, but weakly", at(170.0), vec![hit(Class::Face, Rect::new(170.0, 100.0, 60.0, 60.0), 0.5)], true),
+        ("beside the mask", at(100.0), vec![], false),
+        ("text", hit(Class::Text, Rect::new(170.0, 100.0, 60.0, 60.0), 0.9), vec![], false),
+    ] {
+        let mut hits = [found];
+        doubt_filling(&mut hits, &seen, &bare, &shown, &THRESHOLDS);
+        let verdict = judge(&shown, &hits, &FrameContext::default(), &THRESHOLDS);
+        assert_eq!((verdict.add.len(), verdict.findings.len()), if is_doubted { (0, 1) } else { (1, 0) }, "{name}");
+    }
+}
+
+#[test]
 fn a_finding_stays_within_the_picture() {
     let verdict = judge(&picture(), &[face(-12.0, 0.5)], &FrameContext::default(), &THRESHOLDS);
     assert_eq!(verdict.findings[0].bounds, Some(Rect::new(0.0, 40.0, 18.0, 40.0)));

@@ -13,4 +13,6 @@ pub mod person;
 pub mod text;
 mod text_beside;
 pub mod text_db;
+#[cfg(test)]
+mod text_fakes;
 pub mod tiles;

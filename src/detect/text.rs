@@ -26,7 +26,7 @@ const INPUT: InputSpec = InputSpec {
 const STEP: u32 = 32;
 
 /// Largest side of one inference; larger views are cut into tiles.
-const TILE: u32 = 1280;
+pub(super) const TILE: u32 = 1280;
 
 /// Shared by neighbouring tiles: several times the height of the lines that only tiles can show.
 const TILE_OVERLAP: u32 = 160;
@@ -125,21 +125,32 @@ impl TextDetector {
 
     /// Boxes of one view without large ones that are no text. A network that saw such may have missed text for it: then
     /// the other one looks too, in clips not before the next key frame.
-    fn sober_look(&mut self, picture: &Picture, view: View, effort: Effort) -> Result<Vec<TextBox>> {
+    fn sober_look(
+        &mut self,
+        picture: &Picture,
+        view: View,
+        effort: Effort,
+        beside: &mut Vec<ProbabilityMap>,
+    ) -> Result<Vec<TextBox>> {
         let mut boxes = self.look(picture, view)?;
-        if self.drop_what_is_no_text(picture, &mut boxes)? && !effort.is_fast() {
+        if self.drop_what_is_no_text(picture, &mut boxes, beside)? && !effort.is_fast() {
             let mut others = self.look(picture, View { small: !view.small, ..view })?;
-            self.drop_what_is_no_text(picture, &mut others)?;
+            self.drop_what_is_no_text(picture, &mut others, beside)?;
             boxes.extend(others);
         }
         Ok(boxes)
     }
 
-    /// Whether there was any.
-    fn drop_what_is_no_text(&mut self, picture: &Picture, boxes: &mut Vec<TextBox>) -> Result<bool> {
+    /// Whether there was any. `beside`: maps of the picture beside print, taken once.
+    fn drop_what_is_no_text(
+        &mut self,
+        picture: &Picture,
+        boxes: &mut Vec<TextBox>,
+        beside: &mut Vec<ProbabilityMap>,
+    ) -> Result<bool> {
         let (doubted, mut kept): (Vec<_>, Vec<_>) = boxes.drain(..).partition(|b| is_doubtful(b, picture.size));
         let cores: Vec<Quad> = doubted.iter().map(|b| b.core).collect();
-        let believed = self.print.believed(picture, &cores, self.small.as_mut(), self.tiny.as_mut())?;
+        let believed = self.print.believed(picture, &cores, beside, self.small.as_mut(), self.tiny.as_mut())?;
         kept.extend(doubted.into_iter().zip(&believed).filter(|(_, b)| **b).map(|(found, _)| found));
         *boxes = kept;
         Ok(believed.contains(&false))
@@ -171,9 +182,9 @@ impl Detector for TextDetector {
         if picture.size.pixels() == 0 {
             return Ok(Vec::new());
         }
-        let mut boxes = Vec::new();
+        let (mut boxes, mut beside) = (Vec::new(), Vec::new());
         for view in self.views(picture.size, effort) {
-            boxes.extend(self.sober_look(picture, view, effort)?);
+            boxes.extend(self.sober_look(picture, view, effort, &mut beside)?);
             beat();
         }
         let mut boxes = merged(boxes);
@@ -264,30 +275,12 @@ fn enclosing(rect: &Quad, other: &Quad) -> Quad {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::text_fakes::SeesBright;
     use super::*;
-    use crate::infer::Tensor;
     use crate::types::detection::Headings;
 
-    /// Says "text" with certainty where the input is bright.
-    struct SeesBright {
-        longest: usize,
-    }
-
-    impl Network for SeesBright {
-        fn name(&self) -> &str {
-            "bright"
-        }
-
-        fn run(&mut self, input: Tensor) -> Result<Vec<Tensor>> {
-            let (h, w) = (input.shape[2], input.shape[3]);
-            assert!(h % 32 == 0 && w % 32 == 0 && h.max(w) <= self.longest);
-            let data = input.data[..h * w].iter().map(|v| if *v > 0.0 { 1.0 } else { 0.0 }).collect();
-            Ok(vec![Tensor::new(vec![1, 1, h, w], data)])
-        }
-    }
-
     fn detector(settings: TextSettings) -> TextDetector {
-        let network = || Box::new(SeesBright { longest: TILE as usize });
+        let network = || Box::new(SeesBright::default());
         TextDetector::new(network(), network(), settings)
     }
 

@@ -3,27 +3,39 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
+use super::clock::timed;
 use super::detectors::{Ask, Detectors, zoo};
-use super::search::{THRESHOLDS, hits_beside_masks};
+use super::search::{GLANCE, THRESHOLDS, hits_beside_masks};
 use super::settings::AudioChoice;
 use super::source::{CLIP_PICTURE_SIDE, Pictures, open};
-use super::worker::{Job, Outcome};
+use super::worker::{Job, Outcome, next_of, no_thread};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::sniff::{Sniffed, sniff};
 use crate::types::detection::{Class, Detection};
 use crate::types::finding::{Finding, FindingList, Rule, Severity};
-use crate::types::frame::Picture;
+use crate::types::frame::{MediaKind, Picture};
 use crate::types::geometry::Rect;
 use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::report::{ErrorReport, VerifyReport};
+use crate::types::stage::Source;
+use crate::types::time::FrameIndex;
+use crate::types::timing::Part;
 use crate::verify::fills::fills;
 use crate::verify::inpaint::without_masks;
 use crate::verify::redetect::{FrameContext, judge, told};
 use crate::verify::reversible;
 use crate::verify::structure::{Expect, inspect, inventory};
+
+/// Frames that wait for the networks.
+const MAX_WAITING_LOOKS: usize = 4;
+
+/// Every so many frames of a clip the network for photos looks for text.
+const TEXT_KEY_EVERY: u64 = 6;
 
 /// What a check does beyond the settings of detectors and limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,7 +90,7 @@ fn structure(file: &File, job: &Job, findings: &mut FindingList) -> Result<()> {
     Ok(())
 }
 
-/// Decodes every frame and searches it.
+/// Decodes every frame, on this thread, and searches it, on further ones.
 fn look(
     file: &File,
     job: &Job,
@@ -87,36 +99,118 @@ fn look(
     findings: &mut FindingList,
 ) -> Result<VerifyReport> {
     let settings = &job.settings;
-    let mut opened = open(file, &job.label, &settings.limits, false)?;
+    let opened = open(file, &job.label, &settings.limits, false)?;
     let info = opened.source.info().clone();
-    let mut detectors = Detectors::for_check(settings, &zoo(settings)?)?;
-    let mut pictures = Pictures::new(&info, CLIP_PICTURE_SIDE);
-    let ask = Ask::all_of(info.kind);
-    let searches = settings.targets.faces || settings.targets.text;
+    let threads = if info.kind == MediaKind::Photo { 1 } else { settings.inference_threads.max(1) };
+    let detectors = Detectors::for_check(settings, &zoo(settings)?, threads)?;
     let mut report = VerifyReport::default();
-    let mut soft_masks = reversible::Watch::default();
-    while let Some(frame) = opened.source.next_frame().map_err(|e| e.at(&job.label))? {
-        report.frames += 1;
-        if searches && frame.index.is_multiple_of(orders.every.max(1)) {
-            let picture = pictures.picture(&frame)?;
-            let bare = bare(&picture, settings.fill_color);
-            let hits = hits_beside_masks(&mut detectors, ask, &picture, &bare)?;
-            report.frames_searched += 1;
-            let time_secs = info.time_base.secs(frame.pts);
-            if settings.targets.faces {
-                soft_masks.look(&picture, frame.index, time_secs).into_iter().for_each(|f| findings.tell(f));
-            }
-            let context = FrameContext { frame: frame.index, time_secs, masks: &[], keeps: &[] };
-            report.hits_output += judge_hits(findings, &picture, &hits, &context);
+    let mut seen = std::thread::scope(|scope| {
+        let (send, looks) = sync_channel(MAX_WAITING_LOOKS);
+        let looks = Arc::new(Mutex::new(looks));
+        let mut searching = Vec::new();
+        for (number, mut detectors) in detectors.into_iter().enumerate() {
+            let looks = Arc::clone(&looks);
+            let thread = std::thread::Builder::new().name(format!("search-{number}"));
+            let work = move || search_all(&mut detectors, settings.fill_color, &looks, observer);
+            searching.push(thread.spawn_scoped(scope, work).map_err(|e| no_thread(Stage::Verify, e))?);
         }
-        if observer.progress(Phase::Verify, report.frames, info.frames_estimate) == Continue::Cancel {
-            return Err(Error::new(Stage::Verify, ErrorKind::Cancelled, "interrupted"));
-        }
+        // When all searches have failed, nobody listens any more.
+        drop(looks);
+        let decoded = decode(opened.source, job, orders, observer, &send, &mut report);
+        drop(send);
+        let panicked = |_| Error::new(Stage::Verify, ErrorKind::Internal, "the search panicked");
+        // A search that failed ends the decoding: its error is the cause.
+        let searched: Result<Vec<Vec<Seen>>> = searching.into_iter().map(|s| s.join().map_err(panicked)?).collect();
+        let searched = searched?;
+        decoded.map(|soft| [soft, searched.concat()].concat())
+    })?;
+    // Alike however the threads took turns; of one frame, soft masks come first.
+    seen.sort_by_key(|s| s.frame);
+    for seen in seen {
+        report.hits_output += seen.hits;
+        seen.findings.into_iter().for_each(|f| findings.tell(f));
     }
     if report.frames == 0 {
         return Err(Error::new(Stage::Decode, ErrorKind::Damaged, "holds no frame that is shown").at(&job.label));
     }
     Ok(report)
+}
+
+/// A frame to search.
+struct Look {
+    picture: Picture,
+    frame: FrameIndex,
+    time_secs: f64,
+    ask: Ask,
+}
+
+/// What a frame came to.
+#[derive(Clone)]
+struct Seen {
+    frame: FrameIndex,
+    findings: Vec<Finding>,
+    hits: u64,
+}
+
+/// Decodes every frame and hands on those that are due; gives the soft masks in them.
+fn decode(
+    mut source: Box<dyn Source>,
+    job: &Job,
+    orders: &CheckOrders,
+    observer: &dyn Observer,
+    looks: &SyncSender<Look>,
+    report: &mut VerifyReport,
+) -> Result<Vec<Seen>> {
+    let settings = &job.settings;
+    let info = source.info().clone();
+    let mut pictures = Pictures::new(&info, CLIP_PICTURE_SIDE);
+    let searches = settings.targets.faces || settings.targets.text;
+    let mut soft_masks = reversible::Watch::default();
+    let mut soft = Vec::new();
+    while let Some(frame) = source.next_frame().map_err(|e| e.at(&job.label))? {
+        report.frames += 1;
+        if searches && frame.index.is_multiple_of(orders.every.max(1)) {
+            let picture = pictures.picture(&frame)?;
+            let time_secs = info.time_base.secs(frame.pts);
+            if settings.targets.faces {
+                let findings = soft_masks.look(&picture, frame.index, time_secs);
+                soft.push(Seen { frame: frame.index, findings, hits: 0 });
+            }
+            let ask = ask(info.kind, report.frames_searched);
+            report.frames_searched += 1;
+            let stopped = |_| Error::new(Stage::Verify, ErrorKind::Internal, "the search stopped");
+            looks.send(Look { picture, frame: frame.index, time_secs, ask }).map_err(stopped)?;
+        }
+        if observer.progress(Phase::Verify, report.frames, info.frames_estimate) == Continue::Cancel {
+            return Err(Error::new(Stage::Verify, ErrorKind::Cancelled, "interrupted"));
+        }
+    }
+    Ok(soft)
+}
+
+/// How hard the `searched`-th picture is looked at. Text stands for many frames of a clip, and its network for photos
+/// takes as long as all searches for faces: most frames get the one for clips.
+fn ask(kind: MediaKind, searched: u64) -> Ask {
+    let ask = Ask::all_of(kind);
+    let is_between = kind == MediaKind::Clip && !searched.is_multiple_of(TEXT_KEY_EVERY);
+    if is_between { Ask { text: Some(GLANCE), ..ask } } else { ask }
+}
+
+/// Searches until no more looks come; several threads share them.
+fn search_all(
+    detectors: &mut Detectors,
+    fill: [u8; 3],
+    looks: &Mutex<Receiver<Look>>,
+    observer: &dyn Observer,
+) -> Result<Vec<Seen>> {
+    let mut seen = Vec::new();
+    while let Some(Look { picture, frame, time_secs, ask }) = next_of(looks) {
+        let search = || hits_beside_masks(detectors, ask, &picture, &bare(&picture, fill));
+        let hits = timed(observer, Phase::Verify, Part::Search, search)?;
+        let context = FrameContext { frame, time_secs, masks: &[], keeps: &[] };
+        seen.push(judged(&picture, &hits, &context));
+    }
+    Ok(seen)
 }
 
 /// The picture without masks of the fill's colour.
@@ -126,16 +220,15 @@ fn bare(picture: &Picture, fill: [u8; 3]) -> Picture {
     Picture::new(bare.size, bare.data, picture.display_from_picture)
 }
 
-/// Judges the hits of a frame; gives their number.
-fn judge_hits(findings: &mut FindingList, picture: &Picture, hits: &[Detection], context: &FrameContext<'_>) -> u64 {
+/// What the hits of a frame mean.
+fn judged(picture: &Picture, hits: &[Detection], context: &FrameContext<'_>) -> Seen {
     let verdict = judge(picture, hits, context, &THRESHOLDS);
-    for hit in &verdict.add {
+    let visible = verdict.add.iter().map(|hit| {
         let severity = if is_picture_wide(hit, picture) { Severity::Warning } else { Severity::Error };
-        let message = format!("visible (score {:.2})", hit.score);
-        findings.tell(told(hit, severity, &message, context, picture));
-    }
-    verdict.findings.into_iter().for_each(|f| findings.tell(f));
-    verdict.hits
+        told(hit, severity, &format!("visible (score {:.2})", hit.score), context, picture)
+    });
+    let findings = visible.chain(verdict.findings).collect();
+    Seen { frame: context.frame, findings, hits: verdict.hits }
 }
 
 /// Whether a hit is text as high and wide as the picture: a slope of light more likely than two huge letters, so a reason
@@ -154,6 +247,14 @@ fn is_picture_wide(hit: &Detection, picture: &Picture) -> bool {
 mod tests {
     use super::*;
     use crate::types::geometry::{Quad, Size};
+
+    #[test]
+    fn text_in_clips_is_looked_for_hard_now_and_then() {
+        let hard = |kind, searched| ask(kind, searched).text != Some(GLANCE);
+        assert_eq!([0, 1, 5, 6, 11, 12].map(|n| hard(MediaKind::Clip, n)), [true, false, false, true, false, true]);
+        assert!(hard(MediaKind::Photo, 1));
+        assert_eq!(ask(MediaKind::Clip, 1).faces, ask(MediaKind::Clip, 0).faces);
+    }
 
     #[test]
     fn text_as_large_as_a_picture_is_a_doubt_unless_the_picture_is_a_line() {

@@ -95,14 +95,16 @@ impl Detectors {
         (0..threads).map(set).collect()
     }
 
-    /// The same for one thread, looking for smaller faces, with a second opinion: files of any origin are no test of
-    /// what redaction finds, and of small faces in single frames the reserved network alone missed a fifth.
-    pub fn for_check(settings: &Settings, zoo: &Zoo) -> Result<Self> {
-        let second: Option<Box<dyn FaceNetwork>> = match settings.targets.faces {
-            true => Some(Box::new(YuNet::new(zoo.network(Model::YuNet)?))),
-            false => None,
+    /// The same, looking for smaller faces, with a second opinion: files of any origin are no test of what redaction
+    /// finds, and of small faces in single frames the reserved network alone missed a fifth.
+    pub fn for_check(settings: &Settings, zoo: &Zoo, threads: usize) -> Result<Vec<Self>> {
+        let text = text_to_find_again(settings, zoo)?.map(Shared::new);
+        let set = |_| {
+            let yunet = settings.targets.faces.then(|| zoo.network(Model::YuNet)).transpose()?;
+            let second = yunet.map(|network| Box::new(YuNet::new(network)) as Box<dyn FaceNetwork>);
+            Self::reserved(settings, zoo, FinestTiles::GATE, second, text.as_ref().map(Shared::boxed))
         };
-        Self::reserved(settings, zoo, FinestTiles::GATE, second, text_to_find_again(settings, zoo)?)
+        (0..threads).map(set).collect()
     }
 
     fn reserved(

@@ -22,7 +22,7 @@ const MAX_SHARE: f64 = 0.05;
 const SOURCE_SHARE: usize = 4;
 
 /// The cheapest look.
-const GLANCE: Effort = Effort::Fast(Headings::UPRIGHT);
+pub(super) const GLANCE: Effort = Effort::Fast(Headings::UPRIGHT);
 
 /// The frames of the finished file in which the reserved networks look.
 pub fn due_frames(plan: &RedactionPlan, settings: &Settings) -> BTreeSet<FrameIndex> {

@@ -104,7 +104,8 @@ fn look(
     let threads = if info.kind == MediaKind::Photo { 1 } else { settings.inference_threads.max(1) };
     let detectors = Detectors::for_check(settings, &zoo(settings)?, threads)?;
     let mut report = VerifyReport::default();
-    let mut seen = std::thread::scope(|scope| {
+    let mut seen = Vec::new();
+    let done = std::thread::scope(|scope| -> Result<()> {
         let (send, looks) = sync_channel(MAX_WAITING_LOOKS);
         let looks = Arc::new(Mutex::new(looks));
         let mut searching = Vec::new();
@@ -116,20 +117,26 @@ fn look(
         }
         // When all searches have failed, nobody listens any more.
         drop(looks);
-        let decoded = decode(opened.source, job, orders, observer, &send, &mut report);
+        let mut done = decode(opened.source, job, orders, observer, &send, &mut report, &mut seen);
         drop(send);
         let panicked = |_| Error::new(Stage::Verify, ErrorKind::Internal, "the search panicked");
-        // A search that failed ends the decoding: its error is the cause.
-        let searched: Result<Vec<Vec<Seen>>> = searching.into_iter().map(|s| s.join().map_err(panicked)?).collect();
-        let searched = searched?;
-        decoded.map(|soft| [soft, searched.concat()].concat())
-    })?;
+        for search in searching {
+            match search.join().map_err(panicked).and_then(|searched| searched) {
+                Ok(searched) => seen.extend(searched),
+                // A search that failed ends the decoding: its error is the cause.
+                Err(e) => done = Err(e),
+            }
+        }
+        done
+    });
     // Alike however the threads took turns; of one frame, soft masks come first.
     seen.sort_by_key(|s| s.frame);
     for seen in seen {
         report.hits_output += seen.hits;
         seen.findings.into_iter().for_each(|f| findings.tell(f));
     }
+    // What was found before an error stands.
+    done?;
     if report.frames == 0 {
         return Err(Error::new(Stage::Decode, ErrorKind::Damaged, "holds no frame that is shown").at(&job.label));
     }
@@ -145,14 +152,13 @@ struct Look {
 }
 
 /// What a frame came to.
-#[derive(Clone)]
 struct Seen {
     frame: FrameIndex,
     findings: Vec<Finding>,
     hits: u64,
 }
 
-/// Decodes every frame and hands on those that are due; gives the soft masks in them.
+/// Decodes every frame and hands on those that are due; adds the soft masks in them to `seen`.
 fn decode(
     mut source: Box<dyn Source>,
     job: &Job,
@@ -160,13 +166,13 @@ fn decode(
     observer: &dyn Observer,
     looks: &SyncSender<Look>,
     report: &mut VerifyReport,
-) -> Result<Vec<Seen>> {
+    seen: &mut Vec<Seen>,
+) -> Result<()> {
     let settings = &job.settings;
     let info = source.info().clone();
     let mut pictures = Pictures::new(&info, CLIP_PICTURE_SIDE);
     let searches = settings.targets.faces || settings.targets.text;
     let mut soft_masks = reversible::Watch::default();
-    let mut soft = Vec::new();
     while let Some(frame) = source.next_frame().map_err(|e| e.at(&job.label))? {
         report.frames += 1;
         if searches && frame.index.is_multiple_of(orders.every.max(1)) {
@@ -174,7 +180,7 @@ fn decode(
             let time_secs = info.time_base.secs(frame.pts);
             if settings.targets.faces {
                 let findings = soft_masks.look(&picture, frame.index, time_secs);
-                soft.push(Seen { frame: frame.index, findings, hits: 0 });
+                seen.push(Seen { frame: frame.index, findings, hits: 0 });
             }
             let ask = ask(info.kind, report.frames_searched);
             report.frames_searched += 1;
@@ -185,7 +191,7 @@ fn decode(
             return Err(Error::new(Stage::Verify, ErrorKind::Cancelled, "interrupted"));
         }
     }
-    Ok(soft)
+    Ok(())
 }
 
 /// How hard the `searched`-th picture is looked at. Text stands for many frames of a clip, and its network for photos

@@ -74,6 +74,18 @@ fn what_could_not_be_looked_at_is_worse_than_a_finding() {
 }
 
 #[test]
+fn what_was_found_before_a_clip_broke_off_is_told() {
+    let scratch = Scratch::new();
+    let portrait = crate::common::fixture("demo/portrait.jpg");
+    let still = format!("-loop 1 -noautorotate -i {} -vf scale=320:-2", portrait.display());
+    scratch.ffmpeg(&format!("{still} -t 2 -r 10 -g 5 -movflags +faststart"), "whole.mp4");
+    let whole = fs::read(scratch.path("whole.mp4")).unwrap();
+    scratch.file("cut.mp4", &whole[..whole.len() * 3 / 4]);
+    let report = check(&scratch, "cut.mp4 --targets faces").ends_with(3).reports();
+    assert!(rules(&report[0]).contains("visible-face"), "{report:?}");
+}
+
+#[test]
 fn bytes_behind_the_end_are_found() {
     let scratch = Scratch::new();
     scratch.photo("a.png");

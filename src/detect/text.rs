@@ -93,8 +93,7 @@ impl TextDetector {
 
     /// Boxes of one view, in pixels of the picture.
     fn look(&mut self, picture: &Picture, view: View) -> Result<Vec<TextBox>> {
-        let side = |v: u32| (((v as f32 * view.factor / STEP as f32).round() as u32) * STEP).max(STEP);
-        let size = Size::new(side(picture.size.width), side(picture.size.height));
+        let size = view_size(picture.size, view.factor);
         let work = Picture::new(size, resize_rgb(&picture.data, picture.size, size)?, 1.0);
         let network = if view.small { &mut self.small } else { &mut self.tiny };
         let turns = if view.turned { &[Turn::Upright, Turn::Quarter][..] } else { &[Turn::Upright][..] };
@@ -197,6 +196,12 @@ impl Detector for TextDetector {
         };
         Ok(boxes.into_iter().map(detection).collect())
     }
+}
+
+/// Size of a picture scaled by about `factor`, with sides that the networks take.
+pub(super) fn view_size(size: Size, factor: f32) -> Size {
+    let side = |v: u32| (((v as f32 * factor / STEP as f32).round() as u32) * STEP).max(STEP);
+    Size::new(side(size.width), side(size.height))
 }
 
 /// Output of the network for a picture whose sides are multiples of 32, row by row, 0 to 1.

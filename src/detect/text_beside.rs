@@ -8,7 +8,7 @@
 
 use image::GrayImage;
 
-use super::text::probabilities;
+use super::text::{probabilities, view_size};
 use super::text_db::{ProbabilityMap, TextBox, mean_inside};
 use crate::error::Result;
 use crate::infer::Network;
@@ -75,9 +75,7 @@ impl Print {
 
     /// What the network says of the picture, its longer side scaled to `side`, below the print.
     fn map_below(&self, picture: &Picture, side: u32, network: &mut dyn Network) -> Result<ProbabilityMap> {
-        let factor = side as f32 / picture.size.width.max(picture.size.height) as f32;
-        let scaled = |v: u32| (((v as f32 * factor / 32.0).round() as u32) * 32).max(32);
-        let size = Size::new(scaled(picture.size.width), scaled(picture.size.height));
+        let size = view_size(picture.size, side as f32 / picture.size.width.max(picture.size.height) as f32);
         let mut data = Vec::with_capacity(size.pixels() as usize * 3);
         for y in 0..self.0.height() {
             data.extend((0..size.width).flat_map(|x| [self.0.get_pixel(x % self.0.width(), y).0[0]; 3]));

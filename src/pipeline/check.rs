@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use super::detectors::{Ask, Detectors, zoo};
 use super::search::{GLANCE, THRESHOLDS, hits_beside_masks};
 use super::settings::AudioChoice;
 use super::source::{CLIP_PICTURE_SIDE, Pictures, open};
-use super::worker::{Job, Outcome, next_of, no_thread};
+use super::worker::{Job, Outcome, next_of, share_out};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::sniff::{Sniffed, sniff};
 use crate::types::detection::{Class, Detection};
@@ -105,30 +105,16 @@ fn look(
     let detectors = Detectors::for_check(settings, &zoo(settings)?, threads)?;
     let mut report = VerifyReport::default();
     let mut seen = Vec::new();
-    let done = std::thread::scope(|scope| -> Result<()> {
-        let (send, looks) = sync_channel(MAX_WAITING_LOOKS);
-        let looks = Arc::new(Mutex::new(looks));
-        let mut searching = Vec::new();
-        for (number, mut detectors) in detectors.into_iter().enumerate() {
-            let looks = Arc::clone(&looks);
-            let thread = std::thread::Builder::new().name(format!("search-{number}"));
-            let work = move || search_all(&mut detectors, settings.fill_color, &looks, observer);
-            searching.push(thread.spawn_scoped(scope, work).map_err(|e| no_thread(Stage::Verify, e))?);
+    let work = |detectors: &mut Detectors, looks: &_| search_all(detectors, settings.fill_color, looks, observer);
+    let feed = |looks: &_| decode(opened.source, job, orders, observer, looks, &mut report, &mut seen);
+    let (searched, mut done) = share_out(detectors, MAX_WAITING_LOOKS, work, feed)?;
+    for searched in searched {
+        match searched {
+            Ok(searched) => seen.extend(searched),
+            // A search that failed ends the decoding: its error is the cause.
+            Err(e) => done = Err(e),
         }
-        // When all searches have failed, nobody listens any more.
-        drop(looks);
-        let mut done = decode(opened.source, job, orders, observer, &send, &mut report, &mut seen);
-        drop(send);
-        let panicked = |_| Error::new(Stage::Verify, ErrorKind::Internal, "the search panicked");
-        for search in searching {
-            match search.join().map_err(panicked).and_then(|searched| searched) {
-                Ok(searched) => seen.extend(searched),
-                // A search that failed ends the decoding: its error is the cause.
-                Err(e) => done = Err(e),
-            }
-        }
-        done
-    });
+    }
     // Alike however the threads took turns; of one frame, soft masks come first.
     seen.sort_by_key(|s| s.frame);
     for seen in seen {

@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufReader;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::ahead::decode_ahead;
 use super::clock::timed;
@@ -16,7 +15,7 @@ use super::search::{Search, due_frames};
 use super::second_look::{Look, Seen, search_all};
 use super::settings::{AudioChoice, Encoding, Settings};
 use super::source::{CLIP_PICTURE_SIDE, Pictures, open};
-use super::worker::{Job, Outcome, VerifyOrders, no_thread};
+use super::worker::{Job, Outcome, VerifyOrders, share_out};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::encode::VideoCodec;
 use crate::media::photo;
@@ -159,23 +158,11 @@ impl<'a> Check<'a> {
         let info = self.info.clone();
         let seen = std::thread::scope(|scope| {
             let frames = decode_ahead(scope, source, self.in_flight_bytes, &info, (observer, Phase::Verify))?;
-            let (send, looks) = sync_channel(MAX_WAITING_LOOKS);
-            let looks = Arc::new(Mutex::new(looks));
-            let mut searching = Vec::new();
-            for (number, mut search) in searches.into_iter().enumerate() {
-                let looks = Arc::clone(&looks);
-                let thread = std::thread::Builder::new().name(format!("search-{number}"));
-                let work = move || search_all(&mut search, &looks, observer);
-                searching.push(thread.spawn_scoped(scope, work).map_err(|e| no_thread(Stage::Verify, e))?);
-            }
-            // When all searches have failed, nobody listens any more.
-            drop(looks);
-            let compared = self.compare_frames(frames, due, &send, observer);
-            drop(send);
-            let panicked = |_| Error::new(Stage::Verify, ErrorKind::Internal, "the search panicked");
+            let work = |search: &mut Search, looks: &_| search_all(search, looks, observer);
+            let feed = |looks: &_| self.compare_frames(frames, due, looks, observer);
+            let (seen, compared) = share_out(searches, MAX_WAITING_LOOKS, work, feed)?;
             // A search that failed ends the comparison: its error is the cause.
-            let seen: Result<Vec<Seen>> = searching.into_iter().map(|s| s.join().map_err(panicked)?).collect();
-            let seen = Seen::joined(seen?);
+            let seen = Seen::joined(seen.into_iter().collect::<Result<_>>()?);
             compared.map(|()| seen)
         })?;
         self.add(seen);

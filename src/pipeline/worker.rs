@@ -4,14 +4,14 @@
 //! is a file in the staging folder, events go to standard output as JSON Lines. It never touches a final name.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
 use super::check::CheckOrders;
 use super::settings::Settings;
-use crate::error::{Error, ErrorKind, Stage};
+use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::finding::Finding;
 use crate::types::plan::Region;
 use crate::types::progress::Phase;
@@ -29,6 +29,34 @@ pub fn no_thread(stage: Stage, cause: std::io::Error) -> Error {
 /// The next thing from a queue that several threads take turns with; `None` when no more come.
 pub fn next_of<T>(shared: &Mutex<Receiver<T>>) -> Option<T> {
     shared.lock().unwrap_or_else(|e| e.into_inner()).recv().ok()
+}
+
+/// Runs `work` on a thread for each of `states`; they take turns with what `feed` sends, of which `waiting` wait at most.
+/// Gives what each thread came to and whether feeding went well. When all threads have failed, sending fails.
+pub fn share_out<S: Send, T: Send, R: Send>(
+    states: Vec<S>,
+    waiting: usize,
+    work: impl Fn(&mut S, &Mutex<Receiver<T>>) -> Result<R> + Sync,
+    feed: impl FnOnce(&SyncSender<T>) -> Result<()>,
+) -> Result<(Vec<Result<R>>, Result<()>)> {
+    std::thread::scope(|scope| {
+        let (send, receive) = sync_channel(waiting);
+        let shared = Arc::new(Mutex::new(receive));
+        let mut threads = Vec::new();
+        for (number, mut state) in states.into_iter().enumerate() {
+            let (shared, work) = (Arc::clone(&shared), &work);
+            let thread = std::thread::Builder::new().name(format!("search-{number}"));
+            let run = move || work(&mut state, &shared);
+            threads.push(thread.spawn_scoped(scope, run).map_err(|e| no_thread(Stage::Verify, e))?);
+        }
+        // Once all threads have failed, nobody listens any more.
+        drop(shared);
+        let fed = feed(&send);
+        drop(send);
+        let panicked = |_| Error::new(Stage::Verify, ErrorKind::Internal, "the search panicked");
+        let done = threads.into_iter().map(|t| t.join().map_err(panicked).and_then(|done| done)).collect();
+        Ok((done, fed))
+    })
 }
 
 /// One thing to do; the steps of a job run in order.

@@ -142,8 +142,8 @@ pub fn leans_on_filling(hit: &Detection, bare: &Picture, shown: &Picture, thresh
     hit.class == Class::Face && hit.score >= thresholds.mask_face && share(&hit.quad, is_filled) >= FILLED_SHARE
 }
 
-/// Makes faces that lean on filling a reason to look, no more, unless they are confident hits among `seen`, those in the picture
-/// as it is shown.
+/// Makes faces that lean on filling a reason to look, no more, unless they are confident hits among `seen`, those in the
+/// picture as it is shown.
 pub fn doubt_filling(
     hits: &mut [Detection],
     seen: &[Detection],

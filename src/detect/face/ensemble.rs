@@ -76,6 +76,8 @@ const BEYOND_DOUBT: f32 = 0.7;
 /// Probability of a box of the cheap network from which the costly one looks in that heading too. In noise the cheap one
 /// sees nothing, and says nothing.
 const SUGGESTS: f32 = 0.3;
+/// The cheap network sees many an upright face upside down as well, but with less certainty: log odds.
+const ECHO_STEP: f32 = 0.4;
 /// Longest side at which quality is measured: what the networks mostly see.
 const QUALITY_SIDE: u32 = 1280;
 
@@ -149,7 +151,7 @@ impl FaceDetector {
     /// The cheap network in all turns, the costly one in these headings and those in which the cheap one sees something.
     fn suggested(&mut self, picture: &Picture, headings: Headings) -> Result<Vec<Candidate>> {
         let mut candidates = self.views(picture, passes::CHEAP)?;
-        let suggests = candidates.iter().filter(|c| c.logit >= log_odds(SUGGESTS));
+        let suggests = candidates.iter().filter(|c| c.logit >= log_odds(SUGGESTS) && !is_echo(c, &candidates));
         let headings = suggests.fold(headings, |all, c| all.with(Headings::of_quarter(u32::from(c.heading) / 2)));
         for quarter in headings.quarters() {
             candidates.extend(self.views(picture, &[passes::glance(Net::CenterFace, quarter)])?);
@@ -196,6 +198,18 @@ fn margin(head: &Head, picture: Size) -> f32 {
     let share = head.width * head.height / picture.pixels() as f32;
     let log_share = (share / USUAL_SHARE).ln().clamp(LEAST_LOG_SHARE, MOST_LOG_SHARE);
     log_odds(head.score) - COST_SLOPE * log_share
+}
+
+/// Whether another box tells of the same face in another heading with more certainty.
+fn is_echo(candidate: &Candidate, all: &[Candidate]) -> bool {
+    let side = |c: &Candidate| (c.width * c.height).max(0.0).sqrt();
+    all.iter().any(|other| {
+        let (own, others) = (side(candidate), side(other));
+        other.heading != candidate.heading
+            && other.logit >= candidate.logit + ECHO_STEP
+            && other.center.distance(candidate.center) < own.min(others) / 2.0
+            && own.max(others) < 2.0 * own.min(others)
+    })
 }
 
 /// Neither hopeless nor beyond doubt.

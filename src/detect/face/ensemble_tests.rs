@@ -159,6 +159,32 @@ fn the_costly_network_looks_in_headings_that_are_known_or_suggested() {
     }
 }
 
+#[test]
+fn a_face_seen_better_in_another_heading_is_an_echo() {
+    use crate::types::geometry::Point;
+    let candidate = |heading: u8, logit: f32, x: f32, side: f32| Candidate {
+        net: Net::YuNet,
+        pass: 0,
+        logit,
+        center: Point::new(x, 50.0),
+        width: side,
+        height: side * 1.2,
+        heading,
+        landmarks: None,
+    };
+    let weak = candidate(4, 1.8, 52.0, 40.0);
+    for (what, other, expected) in [
+        ("stronger, same place", candidate(0, 2.4, 50.0, 44.0), true),
+        ("hardly stronger", candidate(0, 2.0, 50.0, 44.0), false),
+        ("in the same heading", candidate(4, 2.4, 50.0, 44.0), false),
+        ("elsewhere", candidate(0, 2.4, 90.0, 44.0), false),
+        ("much larger", candidate(0, 2.4, 50.0, 90.0), false),
+    ] {
+        assert_eq!(is_echo(&weak, &[weak.clone(), other.clone()]), expected, "{what}");
+        assert!(!is_echo(&other, &[weak.clone(), other.clone()]), "{what}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]

@@ -8,6 +8,7 @@ use crate::infer::prep::{Turn, cropped, scaled_down, turned};
 use crate::types::detection::{Class, Detection, Effort};
 use crate::types::frame::Picture;
 use crate::types::geometry::{Quad, Rect};
+use crate::types::progress::beat;
 use crate::types::stage::Detector;
 
 /// Side of the finest tiles, pixels: BlazeFace sees faces from about 25 pixels in them.
@@ -69,6 +70,8 @@ impl FaceVerifier {
     fn tile(&mut self, picture: &Picture, area: Rect, turns: &[Turn], found: &mut Vec<(RawFace, Quad)>) -> Result<()> {
         let tile = cropped(picture, area);
         if tile.picture.is_blank() {
+            // No network runs that would tell of progress.
+            beat();
             return Ok(());
         }
         for &turn in turns {

@@ -41,6 +41,8 @@ pub struct TextSettings {
     pub thorough_side: u32,
     /// Small pictures are enlarged at most so much to reach these sides.
     pub max_enlarge: f32,
+    /// Pictures whose longer side is no longer than this are looked at in twice that scale, too, but for `Effort::Fast`.
+    pub thumbnail_side: u32,
     /// Look at the picture turned by 90 degrees too, `Effort::Thorough`: upright lines that are blurred are seen by it
     /// only. In clips they come into other frames, in which they are looked for upright alone.
     pub turned: bool,
@@ -57,6 +59,7 @@ impl Default for TextSettings {
             fast_side: 960,
             thorough_side: 1280,
             max_enlarge: 1.5,
+            thumbnail_side: 320,
             turned: true,
             turned_score: 0.6,
             tiled_pixels: 24_000_000,
@@ -167,6 +170,10 @@ impl TextDetector {
         // pixels: the small network there would cost more than all else together.
         if thorough && finest > 1.25 * factor {
             views.push(View { factor: finest, small: false, turned: false });
+        }
+        // Letters of a thumbnail are too small for the network as they are.
+        if thorough && size.width.max(size.height) <= settings.thumbnail_side {
+            views.push(View { factor: 2.0 * factor, ..views[0] });
         }
         views
     }
@@ -333,9 +340,11 @@ mod tests {
     }
 
     #[test]
-    fn small_text_of_large_pictures_is_seen_at_its_own_scale() {
+    fn small_text_of_large_pictures_and_of_thumbnails_has_a_view_of_its_own() {
         let text = detector(TextSettings::default());
         let table = [
+            (Size::new(100, 75), Effort::Thorough, vec![1.5, 3.0]),
+            (Size::new(100, 75), Effort::Fast(Headings::UPRIGHT), vec![1.5]),
             (Size::new(640, 480), Effort::Thorough, vec![1.5]),
             (Size::new(1280, 720), Effort::Thorough, vec![1.0]),
             (Size::new(4000, 3000), Effort::Thorough, vec![0.32, 1.0]),

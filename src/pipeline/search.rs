@@ -7,7 +7,7 @@ use super::detectors::{Ask, Detectors, zoo};
 use super::settings::{Settings, VerifyLevel};
 use super::source::{CLIP_PICTURE_SIDE, Pictures};
 use crate::error::Result;
-use crate::types::detection::{Detection, Effort, Headings};
+use crate::types::detection::{Class, Detection, Effort, Headings};
 use crate::types::frame::{Frame, MediaKind, Picture, SourceInfo};
 use crate::types::plan::RedactionPlan;
 use crate::types::time::{FrameIndex, FrameSpan};
@@ -18,8 +18,10 @@ pub const THRESHOLDS: Thresholds = Thresholds { mask_face: 0.75, mask_text: 0.8,
 /// Sampled search: every so many frames beside cuts and ends of tracks, and at most this share of all frames.
 const STRIDE: u64 = 25;
 const MAX_SHARE: f64 = 0.05;
+/// In every so many of these frames text is searched for, too: it stands longer than faces hold still.
+const TEXT_SHARE: usize = 2;
 /// Of the frames that are searched in the output, every so many are in the source too: enough to know that it sees.
-const SOURCE_SHARE: usize = 4;
+const SOURCE_SHARE: usize = 8;
 
 /// The cheapest look.
 pub(super) const GLANCE: Effort = Effort::Fast(Headings::UPRIGHT);
@@ -58,9 +60,12 @@ impl Search {
         Ok(detectors.into_iter().map(|detectors| Self::new(detectors, plan, settings)).collect())
     }
 
-    /// What the reserved networks find in a finished picture, display space; see [`hits_beside_masks`].
-    pub fn hits_beside_masks(&mut self, shown: &Picture, bare: &Picture) -> Result<Vec<Detection>> {
-        hits_beside_masks(&mut self.detectors, self.ask, shown, bare)
+    /// What the reserved networks find in a finished picture, display space; see [`hits_beside_masks`]. `number`: of the
+    /// frame among those that are searched.
+    pub fn hits_beside_masks(&mut self, number: usize, shown: &Picture, bare: &Picture) -> Result<Vec<Detection>> {
+        let is_glance = self.ask.text == Some(GLANCE);
+        let text = self.ask.text.filter(|_| !is_glance || number.is_multiple_of(TEXT_SHARE));
+        hits_beside_masks(&mut self.detectors, Ask { text, ..self.ask }, shown, bare)
     }
 
     /// What the reserved networks find in a picture, display space.
@@ -70,7 +75,7 @@ impl Search {
 }
 
 /// What is found in a finished picture, display space. The networks look at `bare`, the picture without its masks, which
-/// they would take for signs; faces that this may have made up are looked for in the picture itself, too.
+/// they would take for signs; what this may have made up is looked for in the picture itself, too.
 pub fn hits_beside_masks(
     detectors: &mut Detectors,
     ask: Ask,
@@ -78,8 +83,11 @@ pub fn hits_beside_masks(
     bare: &Picture,
 ) -> Result<Vec<Detection>> {
     let mut hits = detectors.detect(bare, ask)?;
-    if hits.iter().any(|hit| leans_on_filling(hit, bare, shown, &THRESHOLDS)) {
-        let seen = detectors.detect(shown, Ask { text: None, ..ask })?;
+    let leans = |class| hits.iter().any(|h| h.class == class && leans_on_filling(h, bare, shown, &THRESHOLDS));
+    let doubted =
+        Ask { faces: ask.faces.filter(|_| leans(Class::Face)), text: ask.text.filter(|_| leans(Class::Text)) };
+    if doubted != Ask::default() {
+        let seen = detectors.detect(shown, doubted)?;
         doubt_filling(&mut hits, &seen, bare, shown, &THRESHOLDS);
     }
     Ok(hits)

@@ -22,6 +22,8 @@ use crate::verify::sheet::Moment;
 
 /// A finished frame to search.
 pub struct Look<'a> {
+    /// Among the frames that are searched.
+    pub number: usize,
     pub picture: Picture,
     /// As they are drawn in it, display space.
     pub masks: FrameMasks,
@@ -72,7 +74,7 @@ pub fn search_all(search: &mut Search, looks: &Mutex<Receiver<Look<'_>>>, observ
 /// Networks see the picture without its masks; hits are judged on the picture.
 fn judged(search: &mut Search, look: &Look<'_>) -> Result<Verdict> {
     let bare = without_masks(&look.picture, look.masks.masks.iter().map(|m| &m.coverage));
-    let hits = search.hits_beside_masks(&look.picture, &bare)?;
+    let hits = search.hits_beside_masks(look.number, &look.picture, &bare)?;
     let place = |r: &&&Region| r.quad_at(look.frame);
     let redacted = look.regions.iter().filter(|r| r.decision.is_redact());
     let masks: Vec<Quad> = redacted.filter_map(|r| place(&r)).collect();

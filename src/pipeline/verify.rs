@@ -41,8 +41,6 @@ use crate::verify::sheet::{Moment, Summary, contact_sheet};
 use crate::verify::sidecar::DigestReader;
 use crate::verify::structure::{Expect, Facts, inspect};
 
-/// Share of a mask's samples that may be further off than the tolerance: ringing of neighbours.
-const MAX_FAILING: f64 = 0.01;
 /// Pictures on the contact sheet at most, of the plan's moments and of what was found again each.
 pub const MAX_MOMENTS: usize = 40;
 /// Frames that wait for the networks.
@@ -108,6 +106,8 @@ struct Check<'a> {
     active: ActiveRegions<'a>,
     picks: BTreeMap<FrameIndex, Pick>,
     pictures: Pictures,
+    /// Frames that were sent to the networks.
+    looks: usize,
     verdicts: Vec<Verdict>,
     moments: Vec<Moment>,
     /// Times of the frames that the encoder got.
@@ -135,6 +135,7 @@ impl<'a> Check<'a> {
             active: ActiveRegions::new(&plan.regions),
             picks: picks.into_iter().map(|p| (p.frame, p)).collect(),
             pictures: Pictures::new(info, CLIP_PICTURE_SIDE),
+            looks: 0,
             verdicts: vec![],
             moments: vec![],
             expected_pts: vec![],
@@ -227,7 +228,9 @@ impl<'a> Check<'a> {
             self.moments.push(moment(&picture, pick.frame, time_secs, pick.label, &regions)?);
         }
         if is_due {
-            let look = Look { picture, masks, frame: frame.index, time_secs, regions, is_shown };
+            let number = self.looks;
+            self.looks += 1;
+            let look = Look { number, picture, masks, frame: frame.index, time_secs, regions, is_shown };
             let stopped = |_| Error::new(Stage::Verify, ErrorKind::Internal, "the search stopped");
             looks.send(look).map_err(stopped)?;
         }
@@ -264,7 +267,7 @@ impl<'a> Check<'a> {
                 }
             };
             self.report.masked_pixels += seen.pixels;
-            if seen.failing as f64 > MAX_FAILING * seen.pixels.max(1) as f64 {
+            if !seen.is_drawn(tolerance) {
                 let message = format!(
                     "a mask is not what it must be: {} samples of {} pixels are off by up to {} levels",
                     seen.failing, seen.pixels, seen.worst

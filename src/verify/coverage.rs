@@ -253,6 +253,20 @@ pub struct MaskCheck {
     pub failing: u64,
 }
 
+/// Share of a mask's samples that may be further off than the tolerance: ringing of neighbours.
+const MAX_FAILING: f64 = 0.01;
+/// Of a small mask that share is less than one sample: so many may ring, up to twice the tolerance, where they are a tenth
+/// of it at most.
+const MAX_RINGING: u64 = 2;
+
+impl MaskCheck {
+    /// Whether the area shows the mask that was compared with this tolerance, and nothing else.
+    pub fn is_drawn(&self, tolerance: u16) -> bool {
+        let rings = self.failing <= MAX_RINGING && self.failing * 10 <= self.pixels && self.worst <= tolerance * 2;
+        rings || self.failing as f64 <= MAX_FAILING * self.pixels as f64
+    }
+}
+
 /// By how much a coverage is shrunk before its samples are checked: ringing and motion blur of the coding stay outside.
 pub const MASK_SHRINK_PIXELS: u32 = 4;
 

@@ -184,6 +184,24 @@ fn masks_checked(expected: &Expected<'_>) {
 }
 
 #[test]
+fn a_mask_is_drawn_unless_more_than_ringing_is_off() {
+    // Pixels, worst, failing; a tolerance of 14 levels.
+    for (pixels, worst, failing, is_drawn) in [
+        (0, 0, 0, true),
+        (1000, 200, 10, true),
+        (1000, 20, 11, false),
+        (29, 20, 1, true),
+        (29, 28, 2, true),
+        (29, 29, 1, false),
+        (29, 20, 3, false),
+        (9, 20, 1, false),
+    ] {
+        let check = MaskCheck { pixels, worst, failing };
+        assert_eq!(check.is_drawn(14), is_drawn, "{check:?}");
+    }
+}
+
+#[test]
 fn shrinking_keeps_to_the_border() {
     let size = Size::new(20, 10);
     let cases = [

@@ -36,11 +36,11 @@ pub struct Timeline<'a> {
 /// Frames to search again, ascending: the first and last, cuts, starts and ends of masks with a frame to either side,
 /// key frames, and every `stride`-th frame.
 ///
-/// No more than `max_share` of all frames (at least 16). When there are too many, the kinds named first win, and within
+/// No more than `max_share` of all frames (at least 10). When there are too many, the kinds named first win, and within
 /// a kind frames are left out evenly.
 pub fn frames_to_search(timeline: &Timeline<'_>, stride: u64, max_share: f64) -> Vec<FrameIndex> {
     let count = timeline.count;
-    let budget = ((count as f64 * max_share.clamp(0.0, 1.0)).ceil() as usize).max(16);
+    let budget = ((count as f64 * max_share.clamp(0.0, 1.0)).ceil() as usize).max(10);
     let around = |f: FrameIndex| [f.saturating_sub(1), f, f.saturating_add(1)];
     let ends = timeline.masks.iter().filter(|s| !s.is_empty()).flat_map(|s| [s.start, s.end - 1]).flat_map(around);
     let kinds: [Vec<FrameIndex>; 4] = [
@@ -135,14 +135,14 @@ pub fn judge(picture: &Picture, hits: &[Detection], context: &FrameContext<'_>, 
     verdict
 }
 
-/// Whether a confident face is partly made of what was filled in from around masks: skin from beside a mask above a hand
-/// makes a face that nobody sees. `bare` is `shown` without its masks.
+/// Whether a confident hit is partly made of what was filled in from around masks: skin from beside a mask above a hand
+/// makes a face that nobody sees, a lamp that fades into a mask makes a letter. `bare` is `shown` without its masks.
 pub fn leans_on_filling(hit: &Detection, bare: &Picture, shown: &Picture, thresholds: &Thresholds) -> bool {
     let is_filled = |p| color_at(bare, p) != color_at(shown, p);
-    hit.class == Class::Face && hit.score >= thresholds.mask_face && share(&hit.quad, is_filled) >= FILLED_SHARE
+    hit.score >= thresholds.mask(hit.class) && share(&hit.quad, is_filled) >= FILLED_SHARE
 }
 
-/// Makes faces that lean on filling a reason to look, no more, unless they are confident hits among `seen`, those in the
+/// Makes hits that lean on filling a reason to look, no more, unless they are confident hits among `seen`, those in the
 /// picture as it is shown.
 pub fn doubt_filling(
     hits: &mut [Detection],
@@ -151,10 +151,10 @@ pub fn doubt_filling(
     shown: &Picture,
     thresholds: &Thresholds,
 ) {
-    let is_seen = |hit: &Detection| seen.iter().any(|s| s.score >= thresholds.mask_face && same_object(s, hit));
+    let is_seen = |hit: &Detection| seen.iter().any(|s| s.score >= thresholds.mask(s.class) && same_object(s, hit));
     for hit in hits.iter_mut().filter(|h| leans_on_filling(h, bare, shown, thresholds)) {
         if !is_seen(hit) {
-            hit.score = thresholds.mask_face.next_down();
+            hit.score = thresholds.mask(hit.class).next_down();
         }
     }
 }

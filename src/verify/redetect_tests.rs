@@ -69,20 +69,23 @@ fn an_object_that_two_detectors_find_counts_once_with_the_better_score() {
 }
 
 #[test]
-fn a_face_that_only_a_filled_in_mask_shows_is_a_reason_to_look() {
+fn what_only_a_filled_in_mask_shows_is_a_reason_to_look() {
     let shown = picture();
     // Display x 200 to 320 is a mask there.
     let data =
         shown.data.chunks_exact(3).map(|p| if p[0].abs_diff(128) < 3 { [220, 180, 150] } else { [p[0], p[1], p[2]] });
     let bare = Picture::new(shown.size, data.flatten().collect(), shown.display_from_picture);
     let at = |x| hit(Class::Face, Rect::new(x, 100.0, 60.0, 60.0), 0.9);
+    let text = |score| hit(Class::Text, Rect::new(170.0, 100.0, 60.0, 60.0), score);
     for (name, found, seen, is_doubted) in [
         ("half of it filled in", at(170.0), vec![], true),
         ("seen in the picture too", at(170.0), vec![hit(Class::Face, Rect::new(165.0, 95.0, 64.0, 66.0), 0.8)], false),
         ("something else is seen", at(170.0), vec![at(20.0)], true),
         ("seen too, but weakly", at(170.0), vec![hit(Class::Face, Rect::new(170.0, 100.0, 60.0, 60.0), 0.5)], true),
         ("beside the mask", at(100.0), vec![], false),
-        ("text", hit(Class::Text, Rect::new(170.0, 100.0, 60.0, 60.0), 0.9), vec![], false),
+        ("a lamp that becomes a letter", text(0.9), vec![], true),
+        ("text in the picture too", text(0.9), vec![text(0.85)], false),
+        ("a face is no text", text(0.9), vec![at(170.0)], true),
     ] {
         let mut hits = [found];
         doubt_filling(&mut hits, &seen, &bare, &shown, &THRESHOLDS);

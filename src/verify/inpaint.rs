@@ -21,7 +21,7 @@ pub fn without_masks<'a>(picture: &Picture, coverages: impl IntoIterator<Item = 
     if known.iter().all(|k| *k) {
         return filled;
     }
-    let colors = pull(&push(base(picture, &known)));
+    let colors = pull(push(base(picture, &known)));
     for (at, _) in known.iter().enumerate().filter(|(_, known)| !**known) {
         let color = colors.texels[at];
         filled.data[at * 3..at * 3 + 3].copy_from_slice(&[0, 1, 2].map(|c| color[c].round().clamp(0.0, 255.0) as u8));
@@ -82,14 +82,13 @@ fn push(base: Level) -> Vec<Level> {
 }
 
 /// Fills what is unknown from the next coarser level, coarsest first.
-fn pull(levels: &[Level]) -> Level {
+fn pull(levels: Vec<Level>) -> Level {
     let mut coarse: Option<Level> = None;
-    for level in levels.iter().rev() {
+    for mut level in levels.into_iter().rev() {
         let Size { width, height } = level.size;
-        let mut texels = level.texels.clone();
         for y in 0..height {
             for x in 0..width {
-                let texel = &mut texels[(y * width + x) as usize];
+                let texel = &mut level.texels[(y * width + x) as usize];
                 if texel[3] < 1.0 {
                     // Nothing is known of a picture that is masked whole: grey.
                     let below = coarse.as_ref().map_or([128.0; 3], |c| between(c, x, y));
@@ -98,7 +97,7 @@ fn pull(levels: &[Level]) -> Level {
                 }
             }
         }
-        coarse = Some(Level { size: level.size, texels });
+        coarse = Some(level);
     }
     coarse.unwrap_or(Level { size: Size::new(0, 0), texels: vec![] })
 }

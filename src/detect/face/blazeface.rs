@@ -35,6 +35,10 @@ impl FaceNetwork for BlazeFace {
         self.network.name()
     }
 
+    fn input_side(&self) -> Option<u32> {
+        Some(SIDE)
+    }
+
     fn candidates(&mut self, picture: &Picture, threshold: f32) -> Result<Vec<RawFace>> {
         if is_empty(picture) {
             return Ok(Vec::new());

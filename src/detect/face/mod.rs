@@ -39,6 +39,10 @@ pub trait FaceNetwork: Send {
     fn name(&self) -> &str;
     /// Boxes with a score of at least `threshold`, best first, suppressed against each other.
     fn candidates(&mut self, picture: &Picture, threshold: f32) -> Result<Vec<RawFace>>;
+    /// Longer side to which every larger picture is scaled down: whoever shows turns of one picture may do it before.
+    fn input_side(&self) -> Option<u32> {
+        None
+    }
 }
 
 impl RawFace {

@@ -74,9 +74,11 @@ impl FaceVerifier {
             beat();
             return Ok(());
         }
+        let small = scaled_down(&tile.picture, self.blazeface.input_side().unwrap_or(u32::MAX))?;
+        let picture_from_small = tile.source_from_derived.after(&small.source_from_derived);
         for &turn in turns {
-            let view = turned(&tile.picture, turn);
-            let map = tile.source_from_derived.after(&view.source_from_derived);
+            let view = turned(&small.picture, turn);
+            let map = picture_from_small.after(&view.source_from_derived);
             let faces = self.blazeface.candidates(&view.picture, self.threshold)?;
             found.extend(faces.iter().map(|face| (face.mapped(&map), face.quad(&map))));
         }

@@ -1,7 +1,7 @@
 //! Where the reserved networks look in the finished file, and how much of that they see in the source, where it stands
 //! beside: a verifier that sees nothing anywhere proves nothing.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::detectors::{Ask, Detectors, zoo};
 use super::settings::{Settings, VerifyLevel};
@@ -26,52 +26,22 @@ const SOURCE_SHARE: usize = 8;
 /// The cheapest look.
 pub(super) const GLANCE: Effort = Effort::Fast(Headings::UPRIGHT);
 
-/// The frames of the finished file in which the reserved networks look.
-pub fn due_frames(plan: &RedactionPlan, settings: &Settings) -> BTreeSet<FrameIndex> {
+/// The frames of the finished file in which the reserved networks look, and what for.
+pub fn due_frames(plan: &RedactionPlan, settings: &Settings) -> BTreeMap<FrameIndex, Ask> {
     let header = &plan.header;
+    let all = Ask::all_of(header.source.kind);
+    if settings.verify == VerifyLevel::Full {
+        return (0..header.frames.count).map(|frame| (frame, all)).collect();
+    }
     let spans: Vec<FrameSpan> = plan.regions.iter().filter(|r| r.decision.is_redact()).map(|r| r.span).collect();
     let timeline = Timeline { count: header.frames.count, key_frames: &[], cuts: &header.scene_cuts, masks: &spans };
-    match settings.verify {
-        VerifyLevel::Full => (0..header.frames.count).collect(),
-        VerifyLevel::Sampled => frames_to_search(&timeline, STRIDE, MAX_SHARE).into_iter().collect(),
-    }
-}
-
-/// The reserved networks of one thread.
-pub struct Search {
-    detectors: Detectors,
-    ask: Ask,
-}
-
-impl Search {
-    fn new(detectors: Detectors, plan: &RedactionPlan, settings: &Settings) -> Self {
-        let kind = plan.header.source.kind;
-        let mut ask = Ask::all_of(kind);
-        if settings.verify == VerifyLevel::Sampled && kind == MediaKind::Clip {
-            // The network for text is not a reserved one: its cheap form does for a sample.
-            ask.text = Some(GLANCE);
-        }
-        Self { detectors, ask }
-    }
-
-    /// One for each thread.
-    pub fn for_threads(plan: &RedactionPlan, settings: &Settings, threads: usize) -> Result<Vec<Self>> {
-        let detectors = Detectors::for_verification_threads(settings, &zoo(settings)?, threads)?;
-        Ok(detectors.into_iter().map(|detectors| Self::new(detectors, plan, settings)).collect())
-    }
-
-    /// What the reserved networks find in a finished picture, display space; see [`hits_beside_masks`]. `number`: of the
-    /// frame among those that are searched.
-    pub fn hits_beside_masks(&mut self, number: usize, shown: &Picture, bare: &Picture) -> Result<Vec<Detection>> {
-        let is_glance = self.ask.text == Some(GLANCE);
-        let text = self.ask.text.filter(|_| !is_glance || number.is_multiple_of(TEXT_SHARE));
-        hits_beside_masks(&mut self.detectors, Ask { text, ..self.ask }, shown, bare)
-    }
-
-    /// What the reserved networks find in a picture, display space.
-    fn hits(&mut self, picture: &Picture) -> Result<Vec<Detection>> {
-        self.detectors.detect(picture, self.ask)
-    }
+    // The network for text is not a reserved one: its cheap form does for a sample.
+    let ask = |number: usize| match header.source.kind {
+        MediaKind::Photo => all,
+        MediaKind::Clip => Ask { text: number.is_multiple_of(TEXT_SHARE).then_some(GLANCE), ..all },
+    };
+    let frames = frames_to_search(&timeline, STRIDE, MAX_SHARE);
+    frames.into_iter().enumerate().map(|(number, frame)| (frame, ask(number))).collect()
 }
 
 /// What is found in a finished picture, display space. The networks look at `bare`, the picture without its masks, which
@@ -95,8 +65,8 @@ pub fn hits_beside_masks(
 
 /// Counts hits in the frames of the source, before they are masked.
 pub struct SourceSearch {
-    search: Search,
-    frames: BTreeSet<FrameIndex>,
+    detectors: Detectors,
+    frames: BTreeMap<FrameIndex, Ask>,
     pictures: Pictures,
     /// Frames that were looked at, and hits in them.
     pub looks: u64,
@@ -105,24 +75,27 @@ pub struct SourceSearch {
 
 impl SourceSearch {
     pub fn new(plan: &RedactionPlan, settings: &Settings, info: &SourceInfo) -> Result<Self> {
-        let mut search = Search::new(Detectors::for_verification(settings, &zoo(settings)?)?, plan, settings);
+        let detectors = Detectors::for_verification(settings, &zoo(settings)?)?;
         let mut frames = due_frames(plan, settings);
         match (settings.verify, info.kind) {
             (VerifyLevel::Full, _) => {}
             (VerifyLevel::Sampled, MediaKind::Clip) => frames = frames.into_iter().step_by(SOURCE_SHARE).collect(),
             // A photo is one frame: there the sample is of views. All of them cost a quarter of a large photo's time.
-            (VerifyLevel::Sampled, MediaKind::Photo) => search.ask = Ask { faces: Some(GLANCE), text: Some(GLANCE) },
+            (VerifyLevel::Sampled, MediaKind::Photo) => {
+                frames.values_mut().for_each(|ask| *ask = Ask { faces: Some(GLANCE), text: Some(GLANCE) });
+            }
         }
-        Ok(Self { search, frames, pictures: Pictures::new(info, CLIP_PICTURE_SIDE), looks: 0, hits: 0 })
+        Ok(Self { detectors, frames, pictures: Pictures::new(info, CLIP_PICTURE_SIDE), looks: 0, hits: 0 })
     }
 
     pub fn is_due(&self, frame: &Frame) -> bool {
-        self.frames.contains(&frame.index)
+        self.frames.contains_key(&frame.index)
     }
 
     /// Looks at a frame that is not masked yet.
     pub fn look(&mut self, frame: &Frame) -> Result<()> {
-        let hits = self.search.hits(&self.pictures.picture(frame)?)?;
+        let Some(&ask) = self.frames.get(&frame.index) else { return Ok(()) };
+        let hits = self.detectors.detect(&self.pictures.picture(frame)?, ask)?;
         self.looks += 1;
         self.hits += hits.iter().filter(|h| h.score >= THRESHOLDS.look).count() as u64;
         Ok(())

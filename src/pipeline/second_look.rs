@@ -4,7 +4,8 @@ use std::sync::Mutex;
 use std::sync::mpsc::Receiver;
 
 use super::clock::timed;
-use super::search::{Search, THRESHOLDS};
+use super::detectors::{Ask, Detectors};
+use super::search::{THRESHOLDS, hits_beside_masks};
 use super::verify::{MAX_MOMENTS, moment};
 use super::worker::next_of;
 use crate::error::Result;
@@ -22,8 +23,7 @@ use crate::verify::sheet::Moment;
 
 /// A finished frame to search.
 pub struct Look<'a> {
-    /// Among the frames that are searched.
-    pub number: usize,
+    pub ask: Ask,
     pub picture: Picture,
     /// As they are drawn in it, display space.
     pub masks: FrameMasks,
@@ -58,10 +58,14 @@ impl Seen {
 }
 
 /// Searches until no more looks come; several threads may share them.
-pub fn search_all(search: &mut Search, looks: &Mutex<Receiver<Look<'_>>>, observer: &dyn Observer) -> Result<Seen> {
+pub fn search_all(
+    detectors: &mut Detectors,
+    looks: &Mutex<Receiver<Look<'_>>>,
+    observer: &dyn Observer,
+) -> Result<Seen> {
     let mut seen = Seen::default();
     while let Some(look) = next_of(looks) {
-        let verdict = timed(observer, Phase::Verify, Part::Search, || judged(search, &look))?;
+        let verdict = timed(observer, Phase::Verify, Part::Search, || judged(detectors, &look))?;
         if !verdict.findings.is_empty() && !look.is_shown && seen.moments.len() < MAX_MOMENTS {
             let label = "found again".into();
             seen.moments.push(moment(&look.picture, look.frame, look.time_secs, label, &look.regions)?);
@@ -72,9 +76,9 @@ pub fn search_all(search: &mut Search, looks: &Mutex<Receiver<Look<'_>>>, observ
 }
 
 /// Networks see the picture without its masks; hits are judged on the picture.
-fn judged(search: &mut Search, look: &Look<'_>) -> Result<Verdict> {
+fn judged(detectors: &mut Detectors, look: &Look<'_>) -> Result<Verdict> {
     let bare = without_masks(&look.picture, look.masks.masks.iter().map(|m| &m.coverage));
-    let hits = search.hits_beside_masks(look.number, &look.picture, &bare)?;
+    let hits = hits_beside_masks(detectors, look.ask, &look.picture, &bare)?;
     let place = |r: &&&Region| r.quad_at(look.frame);
     let redacted = look.regions.iter().filter(|r| r.decision.is_redact());
     let masks: Vec<Quad> = redacted.filter_map(|r| place(&r)).collect();

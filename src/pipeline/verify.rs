@@ -1,17 +1,18 @@
 //! Third pass, in a process of its own: the staged file against plan and digest, every frame; a fresh look by networks
 //! that redaction does not use; the contact sheet.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::ahead::decode_ahead;
 use super::clock::timed;
+use super::detectors::{Ask, Detectors, zoo};
 use super::overlap::comparable;
 use super::plans;
 use super::render::{ActiveRegions, clock_offset};
-use super::search::{Search, due_frames};
+use super::search::due_frames;
 use super::second_look::{Look, Seen, search_all};
 use super::settings::{AudioChoice, Encoding, Settings};
 use super::source::{CLIP_PICTURE_SIDE, Pictures, open};
@@ -69,7 +70,7 @@ pub fn verify(job: &Job, orders: &VerifyOrders, observer: &dyn Observer) -> Resu
     check.report.frames_searched_source = orders.frames_searched_source;
     check.findings.list.extend(facts.findings().iter().cloned());
     let threads = if is_clip(&plan) { settings.inference_threads.max(1) } else { 1 };
-    let searches = Search::for_threads(&plan, settings, threads)?;
+    let searches = Detectors::for_verification_threads(settings, &zoo(settings)?, threads)?;
     check.all_frames(opened.source, &due_frames(&plan, settings), searches, observer).map_err(unverified)?;
     if let Facts::Clip(facts) = &facts {
         check.compare_times(&facts.pts, TimeBase { num: 1, den: i32::try_from(facts.timescale).unwrap_or(i32::MAX) });
@@ -106,8 +107,6 @@ struct Check<'a> {
     active: ActiveRegions<'a>,
     picks: BTreeMap<FrameIndex, Pick>,
     pictures: Pictures,
-    /// Frames that were sent to the networks.
-    looks: usize,
     verdicts: Vec<Verdict>,
     moments: Vec<Moment>,
     /// Times of the frames that the encoder got.
@@ -135,7 +134,6 @@ impl<'a> Check<'a> {
             active: ActiveRegions::new(&plan.regions),
             picks: picks.into_iter().map(|p| (p.frame, p)).collect(),
             pictures: Pictures::new(info, CLIP_PICTURE_SIDE),
-            looks: 0,
             verdicts: vec![],
             moments: vec![],
             expected_pts: vec![],
@@ -152,14 +150,14 @@ impl<'a> Check<'a> {
     fn all_frames(
         &mut self,
         source: Box<dyn Source>,
-        due: &BTreeSet<FrameIndex>,
-        searches: Vec<Search>,
+        due: &BTreeMap<FrameIndex, Ask>,
+        searches: Vec<Detectors>,
         observer: &dyn Observer,
     ) -> Result<()> {
         let info = self.info.clone();
         let seen = std::thread::scope(|scope| {
             let frames = decode_ahead(scope, source, self.in_flight_bytes, &info, (observer, Phase::Verify))?;
-            let work = |search: &mut Search, looks: &_| search_all(search, looks, observer);
+            let work = |detectors: &mut Detectors, looks: &_| search_all(detectors, looks, observer);
             let feed = |looks: &_| self.compare_frames(frames, due, looks, observer);
             let (seen, compared) = share_out(searches, MAX_WAITING_LOOKS, work, feed)?;
             // A search that failed ends the comparison: its error is the cause.
@@ -173,7 +171,7 @@ impl<'a> Check<'a> {
     fn compare_frames(
         &mut self,
         frames: Receiver<Result<Frame>>,
-        due: &BTreeSet<FrameIndex>,
+        due: &BTreeMap<FrameIndex, Ask>,
         looks: &SyncSender<Look<'a>>,
         observer: &dyn Observer,
     ) -> Result<()> {
@@ -189,8 +187,8 @@ impl<'a> Check<'a> {
                 return Ok(());
             };
             self.expected_pts.push(expected.pts);
-            let is_due = due.contains(&frame.index);
-            timed(observer, Phase::Verify, Part::Compare, || self.one_frame(&frame, &expected, is_due, looks))?;
+            let ask = due.get(&frame.index).copied();
+            timed(observer, Phase::Verify, Part::Compare, || self.one_frame(&frame, &expected, ask, looks))?;
             self.report.frames += 1;
             if observer.progress(Phase::Verify, self.report.frames, Some(count)) == Continue::Cancel {
                 return Err(Error::new(Stage::Verify, ErrorKind::Cancelled, "interrupted"));
@@ -207,7 +205,7 @@ impl<'a> Check<'a> {
         &mut self,
         frame: &Frame,
         expected: &FrameDigest,
-        is_due: bool,
+        ask: Option<Ask>,
         looks: &SyncSender<Look<'a>>,
     ) -> Result<()> {
         let time_secs = self.info.time_base.secs(frame.pts);
@@ -219,7 +217,7 @@ impl<'a> Check<'a> {
         let regions: Vec<&'a Region> = self.active.at(frame.index).collect();
         let masks = self.check_masks(frame, &regions, time_secs)?;
         let pick = self.picks.remove(&frame.index);
-        if !is_due && pick.is_none() {
+        if ask.is_none() && pick.is_none() {
             return Ok(());
         }
         let picture = self.pictures.picture(frame)?;
@@ -227,10 +225,8 @@ impl<'a> Check<'a> {
         if let Some(pick) = pick {
             self.moments.push(moment(&picture, pick.frame, time_secs, pick.label, &regions)?);
         }
-        if is_due {
-            let number = self.looks;
-            self.looks += 1;
-            let look = Look { number, picture, masks, frame: frame.index, time_secs, regions, is_shown };
+        if let Some(ask) = ask {
+            let look = Look { ask, picture, masks, frame: frame.index, time_secs, regions, is_shown };
             let stopped = |_| Error::new(Stage::Verify, ErrorKind::Internal, "the search stopped");
             looks.send(look).map_err(stopped)?;
         }

@@ -295,9 +295,19 @@ fn is_mpeg_audio(head: &[u8]) -> bool {
     adts || layered
 }
 
-/// Sync bytes at packet distance; leading junk is passed over as demuxers do.
+/// Whether `head` is printable UTF-8; its last character may be cut.
+fn is_text(head: &[u8]) -> bool {
+    let is_whole = std::str::from_utf8(head).map_or_else(|e| e.error_len().is_none(), |_| true);
+    is_whole && !head.iter().any(|b| b.is_ascii_control() && !b.is_ascii_whitespace())
+}
+
+/// Sync bytes at packet distance; leading junk is passed over as demuxers do. The sync byte is a letter: lines of equal
+/// length have it at one distance, too, but packets are no text.
 fn is_transport_stream(head: &[u8]) -> bool {
     const PACKETS: usize = 5;
+    if is_text(head) {
+        return false;
+    }
     [188, 192, 204].into_iter().any(|packet| {
         let starts = head.len().saturating_sub(packet * (PACKETS - 1));
         (0..starts).any(|start| (0..PACKETS).all(|n| head[start + n * packet] == 0x47))
@@ -327,6 +337,7 @@ mod tests {
     #[test]
     fn magic_table() {
         let ts: Vec<u8> = (0..188 * 6).map(|i| if i % 188 == 0 { 0x47 } else { 0xFF }).collect();
+        let lines = format!("G{}\n", "x".repeat(186)).repeat(20).into_bytes();
         let junk_ts: Vec<u8> = b"junk".iter().copied().chain(ts.iter().copied()).collect();
         let bmp: Vec<u8> = b"BM".iter().copied().chain([0; 12]).chain([40, 0, 0, 0]).collect();
         let table: Vec<(&str, &[u8], Sniffed)> = vec![
@@ -346,6 +357,7 @@ mod tests {
             ("avi", b"RIFF\0\0\0\0AVI LIST", Sniffed::MaybeClip),
             ("ts", &ts, Sniffed::MaybeClip),
             ("ts behind junk", &junk_ts, Sniffed::MaybeClip),
+            ("text whose lines of 188 bytes hold a G", &lines, Sniffed::NotMedia),
             ("program stream", b"\0\0\x01\xBA\x44", Sniffed::MaybeClip),
             ("h264", b"\0\0\0\x01\x67\x42", Sniffed::MaybeClip),
             ("h265", b"\0\0\0\x01\x40\x01", Sniffed::MaybeClip),

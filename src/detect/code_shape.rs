@@ -41,8 +41,8 @@ const STACKED_COHERENCE: f32 = 0.35;
 /// has one: 0.73 and more around all but one in fifty codes, less around busy places of photos.
 const CALM: f32 = 0.35;
 const QUIET: f32 = 0.65;
-/// Largest ratio of sides of matrix codes, and of all others.
-const MATRIX_ASPECT: f32 = 1.9;
+/// Largest ratio of sides of matrix codes, which are square but seen from the side up to 60 degrees, and of all others.
+const MATRIX_ASPECT: f32 = 2.0;
 const LINEAR_ASPECT: f32 = 12.0;
 
 /// A place that looks like a code, in pixels of the picture that was searched.
@@ -275,6 +275,17 @@ mod tests {
             }
             assert!(found[0].quad.area() < 1.7 * 120.0 * 120.0, "{name}");
         }
+    }
+
+    #[test]
+    fn a_matrix_code_may_be_half_as_wide_as_high() {
+        let code = |width: usize, height: usize| {
+            sheet(move |x, y| if x >= width || y >= height { 200 } else { 20 + 215 * u8::from(bit(x / 3, y / 3)) })
+        };
+        let found = code_shapes(&code(32, 60), SIZE);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].quad.contains(Point::new(81.0, 61.0)) && found[0].quad.contains(Point::new(111.0, 119.0)));
+        assert_eq!(code_shapes(&code(32, 96), SIZE), [], "no square does");
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::types::time::FrameIndex;
 use crate::types::timing::Part;
 use crate::verify::fills::fills;
 use crate::verify::inpaint::without_masks;
+use crate::verify::outliers::doubt_outliers;
 use crate::verify::redetect::{FrameContext, judge, told};
 use crate::verify::reversible;
 use crate::verify::structure::{Expect, inspect, inventory};
@@ -36,6 +37,9 @@ const MAX_WAITING_LOOKS: usize = 4;
 
 /// Every so many frames of a clip the network for photos looks for text.
 const TEXT_KEY_EVERY: u64 = 6;
+
+/// Searched frames to either side that are asked whether sure text is an outlier.
+const OUTLIER_REACH: u64 = 6;
 
 /// What a check does beyond the settings of detectors and limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -117,10 +121,10 @@ fn look(
     }
     // Alike however the threads took turns; of one frame, soft masks come first.
     seen.sort_by_key(|s| s.frame);
-    for seen in seen {
-        report.hits_output += seen.hits;
-        seen.findings.into_iter().for_each(|f| findings.tell(f));
-    }
+    report.hits_output += seen.iter().map(|s| s.hits).sum::<u64>();
+    let mut visible: Vec<Finding> = seen.into_iter().flat_map(|s| s.findings).collect();
+    doubt_outliers(&mut visible, OUTLIER_REACH * orders.every.max(1));
+    visible.into_iter().for_each(|f| findings.tell(f));
     // What was found before an error stands.
     done?;
     if report.frames == 0 {

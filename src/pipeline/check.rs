@@ -16,7 +16,7 @@ use super::source::{CLIP_PICTURE_SIDE, Pictures, open};
 use super::worker::{Job, Outcome, next_of, share_out};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::sniff::{Sniffed, sniff};
-use crate::types::detection::{Class, Detection};
+use crate::types::detection::{Class, Detection, Effort};
 use crate::types::finding::{Finding, FindingList, Rule, Severity};
 use crate::types::frame::{MediaKind, Picture};
 use crate::types::geometry::Rect;
@@ -27,7 +27,7 @@ use crate::types::time::FrameIndex;
 use crate::types::timing::Part;
 use crate::verify::fills::fills;
 use crate::verify::inpaint::without_masks;
-use crate::verify::outliers::doubt_outliers;
+use crate::verify::outliers::{Sight, doubt_outliers};
 use crate::verify::redetect::{FrameContext, judge, told};
 use crate::verify::reversible;
 use crate::verify::structure::{Expect, inspect, inventory};
@@ -122,9 +122,9 @@ fn look(
     // Alike however the threads took turns; of one frame, soft masks come first.
     seen.sort_by_key(|s| s.frame);
     report.hits_output += seen.iter().map(|s| s.hits).sum::<u64>();
-    let mut visible: Vec<Finding> = seen.into_iter().flat_map(|s| s.findings).collect();
-    doubt_outliers(&mut visible, OUTLIER_REACH * orders.every.max(1));
-    visible.into_iter().for_each(|f| findings.tell(f));
+    let mut sights: Vec<Sight> = seen.into_iter().flat_map(|s| s.sights).collect();
+    doubt_outliers(&mut sights, OUTLIER_REACH * orders.every.max(1));
+    sights.into_iter().for_each(|s| findings.tell(s.finding));
     // What was found before an error stands.
     done?;
     if report.frames == 0 {
@@ -144,7 +144,7 @@ struct Look {
 /// What a frame came to.
 struct Seen {
     frame: FrameIndex,
-    findings: Vec<Finding>,
+    sights: Vec<Sight>,
     hits: u64,
 }
 
@@ -169,8 +169,9 @@ fn decode(
             let picture = pictures.picture(&frame)?;
             let time_secs = info.time_base.secs(frame.pts);
             if settings.targets.faces {
-                let findings = soft_masks.look(&picture, frame.index, time_secs);
-                seen.push(Seen { frame: frame.index, findings, hits: 0 });
+                let masks = soft_masks.look(&picture, frame.index, time_secs);
+                let sights = masks.into_iter().map(|finding| Sight { finding, is_lone: false }).collect();
+                seen.push(Seen { frame: frame.index, sights, hits: 0 });
             }
             let ask = ask(info.kind, report.frames_searched);
             report.frames_searched += 1;
@@ -201,12 +202,39 @@ fn search_all(
 ) -> Result<Vec<Seen>> {
     let mut seen = Vec::new();
     while let Some(Look { picture, frame, time_secs, ask }) = next_of(looks) {
-        let search = || hits_beside_masks(detectors, ask, &picture, &bare(&picture, fill));
-        let hits = timed(observer, Phase::Verify, Part::Search, search)?;
+        let search = || -> Result<_> {
+            let bare = bare(&picture, fill);
+            let hits = hits_beside_masks(detectors, ask, &picture, &bare)?;
+            let second = second_opinion(detectors, ask, &hits, &bare)?;
+            Ok((hits, second))
+        };
+        let (hits, second) = timed(observer, Phase::Verify, Part::Search, search)?;
         let context = FrameContext { frame, time_secs, masks: &[], keeps: &[] };
-        seen.push(judged(&picture, &hits, &context));
+        seen.push(judged(&picture, &hits, second.as_deref(), &context));
     }
     Ok(seen)
+}
+
+/// What the other network for text sees in a frame of a clip, if the one that was asked is sure of some text.
+fn second_opinion(
+    detectors: &mut Detectors,
+    ask: Ask,
+    hits: &[Detection],
+    bare: &Picture,
+) -> Result<Option<Vec<Detection>>> {
+    let other = match ask.text {
+        Some(Effort::Fast(headings)) => Effort::Key(headings),
+        Some(Effort::Key(_)) => GLANCE,
+        Some(Effort::Thorough) | None => return Ok(None),
+    };
+    if !hits.iter().any(is_sure_text) {
+        return Ok(None);
+    }
+    Ok(Some(detectors.detect(bare, Ask { faces: None, text: Some(other) })?))
+}
+
+fn is_sure_text(hit: &Detection) -> bool {
+    hit.class == Class::Text && hit.score >= THRESHOLDS.mask(Class::Text)
 }
 
 /// The picture without masks of the fill's colour.
@@ -216,15 +244,23 @@ fn bare(picture: &Picture, fill: [u8; 3]) -> Picture {
     Picture::new(bare.size, bare.data, picture.display_from_picture)
 }
 
-/// What the hits of a frame mean.
-fn judged(picture: &Picture, hits: &[Detection], context: &FrameContext<'_>) -> Seen {
+/// What the hits of a frame mean. `second`: what another network for text sees in it, if it was asked.
+fn judged(picture: &Picture, hits: &[Detection], second: Option<&[Detection]>, context: &FrameContext<'_>) -> Seen {
     let verdict = judge(picture, hits, context, &THRESHOLDS);
     let visible = verdict.add.iter().map(|hit| {
         let severity = if is_picture_wide(hit, picture) { Severity::Warning } else { Severity::Error };
-        told(hit, severity, &format!("visible (score {:.2})", hit.score), context, picture)
+        let finding = told(hit, severity, &format!("visible (score {:.2})", hit.score), context, picture);
+        Sight { finding, is_lone: is_sure_text(hit) && second.is_some_and(|second| !is_seconded(hit, second)) }
     });
-    let findings = visible.chain(verdict.findings).collect();
-    Seen { frame: context.frame, findings, hits: verdict.hits }
+    let doubts = verdict.findings.into_iter().map(|finding| Sight { finding, is_lone: false });
+    Seen { frame: context.frame, sights: visible.chain(doubts).collect(), hits: verdict.hits }
+}
+
+/// Whether the other network sees text, however weakly, in a part of the same place.
+fn is_seconded(hit: &Detection, second: &[Detection]) -> bool {
+    const PROBES: usize = 12;
+    const SHARE: f32 = 0.25;
+    hit.quad.share(PROBES, PROBES, |p| second.iter().any(|s| s.class == Class::Text && s.quad.contains(p))) >= SHARE
 }
 
 /// Whether a hit is text as high and wide as the picture: a slope of light more likely than two huge letters, so a reason

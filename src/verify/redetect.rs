@@ -75,7 +75,8 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    fn mask(&self, class: Class) -> f32 {
+    /// Score from which on a hit of this class is masked.
+    pub fn mask(&self, class: Class) -> f32 {
         if class == Class::Text { self.mask_text } else { self.mask_face }
     }
 }

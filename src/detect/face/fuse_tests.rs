@@ -53,11 +53,10 @@ fn scores_and_boxes_are_those_of_the_reference() {
     }
 }
 
-/// Shares of the face box from its centre to the left, top, right and bottom of the mask; from the same reference, but
-/// that the first two are sure and lower than usual, and rise by 0.0457 and 0.0391.
+/// Shares of the face box from its centre to the left, top, right and bottom of the mask; from the same reference.
 #[test]
 fn the_head_reaches_further_at_its_back_and_turns_with_the_face() {
-    let reaches = [[0.9618, 0.9462, 0.8115, 0.8], [0.8514, 0.9909, 0.9225, 0.8012], [0.8927, 1.0049, 0.8927, 0.8366]];
+    let reaches = [[0.9618, 0.9005, 0.8115, 0.8], [0.8514, 0.9518, 0.9225, 0.8012], [0.8927, 1.0049, 0.8927, 0.8366]];
     let heads = fused(three_heads(), PICTURE, &weights::BOTH, None);
     for (head, [left, top, right, bottom]) in heads.iter().zip(reaches) {
         let (s, c) = angle_rad(head.heading).sin_cos();
@@ -75,7 +74,7 @@ fn the_head_reaches_further_at_its_back_and_turns_with_the_face() {
 fn the_mask_of_a_low_box_rises_where_the_evidence_is_good() {
     let table = [
         ("usual height", [60.0, 76.2], 0.9, 0.0),
-        ("lower", [60.0, 66.2], 0.9, 0.151),
+        ("lower", [60.0, 66.2], 0.9, 0.0876),
         ("as wide as a hand", [60.0, 40.0], 0.9, MOST_HIDDEN),
         ("weak", [60.0, 66.2], 0.4, 0.0),
         ("small", [20.0, 22.0], 0.9, 0.0),

@@ -8,12 +8,12 @@ use crate::types::geometry::{Margins, Point, Quad, Size};
 const GROWTH: Margins = Margins { left: 0.35, top: 0.45, right: 0.35, bottom: 0.3 };
 /// Never less: hair and ears have to be hidden even where boxes are exact.
 const LEAST_GROWTH: f32 = 0.3;
-/// Height of a usual face box in widths. Boxes of faces under bandages and caps are lower, for they begin below those:
-/// of such faces two more in a hundred are covered when the box is brought to its usual height, for a twentieth more of
-/// area beside faces.
-const USUAL_ASPECT: f32 = 1.27;
+/// Least height of a usual face box in widths. Boxes of faces under bandages and caps are lower, for they begin below
+/// those. Brought to this height they cover, of 366 faces with a strip over the forehead, 317 instead of 311, of 784 plain
+/// ones 770 instead of 768, for 6.4 % instead of 6.2 % of area beside faces.
+const USUAL_ASPECT: f32 = 1.2;
 /// More of a face is not taken for hidden, in heights of the box.
-pub(super) const MOST_HIDDEN: f32 = 0.3;
+pub(super) const MOST_HIDDEN: f32 = 0.2;
 /// Where the evidence is weaker, or the face smaller (as [`USUAL_SIZE`]), the box tells too little of its shape.
 const HIDDEN_SCORE: f32 = 0.5;
 const HIDDEN_SIZE: f32 = 0.06;

@@ -215,22 +215,19 @@ fn search_all(
     Ok(seen)
 }
 
-/// What the other network for text sees in a frame of a clip, if the one that was asked is sure of some text.
+/// What the network for clips sees in a frame of a clip in which the one for photos is sure of some text. The other way
+/// round it would cost more than all of the search, in every frame of a clip with captions.
 fn second_opinion(
     detectors: &mut Detectors,
     ask: Ask,
     hits: &[Detection],
     bare: &Picture,
 ) -> Result<Option<Vec<Detection>>> {
-    let other = match ask.text {
-        Some(Effort::Fast(headings)) => Effort::Key(headings),
-        Some(Effort::Key(_)) => GLANCE,
-        Some(Effort::Thorough) | None => return Ok(None),
-    };
-    if !hits.iter().any(is_sure_text) {
+    let is_of_photos = matches!(ask.text, Some(Effort::Key(_)));
+    if !is_of_photos || !hits.iter().any(is_sure_text) {
         return Ok(None);
     }
-    Ok(Some(detectors.detect(bare, Ask { faces: None, text: Some(other) })?))
+    Ok(Some(detectors.detect(bare, Ask { faces: None, text: Some(GLANCE) })?))
 }
 
 fn is_sure_text(hit: &Detection) -> bool {

@@ -1,6 +1,6 @@
 //! Text that is sure in one frame of a clip and doubtful otherwise: a lamp or a tuft of grass that once looks like letters.
-//! Print that stays is sure in most of the frames in which it is seen at all; of print that shows in a single one, both
-//! networks for text see something.
+//! Print that stays is sure in most of the frames in which it is seen at all; of print that shows in a single one, no
+//! network for text sees nothing.
 
 use std::collections::BTreeMap;
 

@@ -28,7 +28,7 @@ use crate::types::timing::Part;
 use crate::verify::fills::fills;
 use crate::verify::inpaint::without_masks;
 use crate::verify::outliers::{Sight, doubt_outliers};
-use crate::verify::redetect::{FrameContext, judge, told};
+use crate::verify::redetect::{FrameContext, is_lone_text, judge, told};
 use crate::verify::reversible;
 use crate::verify::structure::{Expect, inspect, inventory};
 
@@ -170,8 +170,7 @@ fn decode(
             let time_secs = info.time_base.secs(frame.pts);
             if settings.targets.faces {
                 let masks = soft_masks.look(&picture, frame.index, time_secs);
-                let sights = masks.into_iter().map(|finding| Sight { finding, is_lone: false }).collect();
-                seen.push(Seen { frame: frame.index, sights, hits: 0 });
+                seen.push(Seen { frame: frame.index, sights: masks.into_iter().map(Sight::from).collect(), hits: 0 });
             }
             let ask = ask(info.kind, report.frames_searched);
             report.frames_searched += 1;
@@ -224,14 +223,10 @@ fn second_opinion(
     bare: &Picture,
 ) -> Result<Option<Vec<Detection>>> {
     let is_of_photos = matches!(ask.text, Some(Effort::Key(_)));
-    if !is_of_photos || !hits.iter().any(is_sure_text) {
+    if !is_of_photos || !hits.iter().any(|h| h.class == Class::Text && THRESHOLDS.is_sure(h)) {
         return Ok(None);
     }
     Ok(Some(detectors.detect(bare, Ask { faces: None, text: Some(GLANCE) })?))
-}
-
-fn is_sure_text(hit: &Detection) -> bool {
-    hit.class == Class::Text && hit.score >= THRESHOLDS.mask(Class::Text)
 }
 
 /// The picture without masks of the fill's colour.
@@ -247,17 +242,10 @@ fn judged(picture: &Picture, hits: &[Detection], second: Option<&[Detection]>, c
     let visible = verdict.add.iter().map(|hit| {
         let severity = if is_picture_wide(hit, picture) { Severity::Warning } else { Severity::Error };
         let finding = told(hit, severity, &format!("visible (score {:.2})", hit.score), context, picture);
-        Sight { finding, is_lone: is_sure_text(hit) && second.is_some_and(|second| !is_seconded(hit, second)) }
+        Sight { finding, is_lone: second.is_some_and(|second| is_lone_text(hit, second, &THRESHOLDS)) }
     });
-    let doubts = verdict.findings.into_iter().map(|finding| Sight { finding, is_lone: false });
-    Seen { frame: context.frame, sights: visible.chain(doubts).collect(), hits: verdict.hits }
-}
-
-/// Whether the other network sees text, however weakly, in a part of the same place.
-fn is_seconded(hit: &Detection, second: &[Detection]) -> bool {
-    const PROBES: usize = 12;
-    const SHARE: f32 = 0.25;
-    hit.quad.share(PROBES, PROBES, |p| second.iter().any(|s| s.class == Class::Text && s.quad.contains(p))) >= SHARE
+    let sights = visible.chain(verdict.findings.into_iter().map(Sight::from)).collect();
+    Seen { frame: context.frame, sights, hits: verdict.hits }
 }
 
 /// Whether a hit is text as high and wide as the picture: a slope of light more likely than two huge letters, so a reason

@@ -1,6 +1,6 @@
 //! Text that is sure in one frame of a clip and doubtful otherwise: a lamp or a tuft of grass that once looks like letters.
-//! Print that stays is sure in most of the frames in which it is seen at all; of print that shows in a single one, no
-//! network for text sees nothing.
+//! Print that stays is sure in most of the frames in which it is seen at all; print that shows in a single one is seen by
+//! a second network, too, where one was asked.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,12 @@ pub struct Sight {
     pub finding: Finding,
     /// A second network was asked and sees nothing there.
     pub is_lone: bool,
+}
+
+impl From<Finding> for Sight {
+    fn from(finding: Finding) -> Self {
+        Self { finding, is_lone: false }
+    }
 }
 
 /// Makes visible text a reason to look, no more, when the same place was seen within `reach` frames and fewer than half of
@@ -61,8 +67,7 @@ mod tests {
 
     fn text(frame: FrameIndex, x: f32, severity: Severity) -> Sight {
         let bounds = Rect::new(x, 40.0, 50.0, 20.0);
-        let finding = Finding::new(Rule::VisibleText, severity, "text").at(frame, 0.0).within(bounds);
-        Sight { finding, is_lone: false }
+        Finding::new(Rule::VisibleText, severity, "text").at(frame, 0.0).within(bounds).into()
     }
 
     fn sure(seen: &[Sight]) -> usize {

@@ -21,6 +21,8 @@ const FLAT_LEVELS: u8 = 6;
 const SAME_IOU: f32 = 0.4;
 /// Share of a hit that was filled in from around a mask from which it leans on that.
 const FILLED_SHARE: f32 = 0.1;
+/// Share of a hit on which a second network must see text, too.
+const SECONDED_SHARE: f32 = 0.25;
 
 /// What is known of a clip before it is searched.
 #[derive(Clone, Debug, Default)]
@@ -75,9 +77,13 @@ pub struct Thresholds {
 }
 
 impl Thresholds {
-    /// Score from which on a hit of this class is masked.
-    pub fn mask(&self, class: Class) -> f32 {
+    fn mask(&self, class: Class) -> f32 {
         if class == Class::Text { self.mask_text } else { self.mask_face }
+    }
+
+    /// Whether a hit is confident: such are masked.
+    pub fn is_sure(&self, hit: &Detection) -> bool {
+        hit.score >= self.mask(hit.class)
     }
 }
 
@@ -140,7 +146,14 @@ pub fn judge(picture: &Picture, hits: &[Detection], context: &FrameContext<'_>, 
 /// makes a face that nobody sees, a lamp that fades into a mask makes a letter. `bare` is `shown` without its masks.
 pub fn leans_on_filling(hit: &Detection, bare: &Picture, shown: &Picture, thresholds: &Thresholds) -> bool {
     let is_filled = |p| color_at(bare, p) != color_at(shown, p);
-    hit.score >= thresholds.mask(hit.class) && share(&hit.quad, is_filled) >= FILLED_SHARE
+    thresholds.is_sure(hit) && share(&hit.quad, is_filled) >= FILLED_SHARE
+}
+
+/// Whether a confident hit on text is that of one network alone: among `second`, the hits of another one, is nothing,
+/// however weak, in a part of the same place.
+pub fn is_lone_text(hit: &Detection, second: &[Detection], thresholds: &Thresholds) -> bool {
+    let is_seconded = |p| second.iter().any(|s| s.class == Class::Text && s.quad.contains(p));
+    hit.class == Class::Text && thresholds.is_sure(hit) && share(&hit.quad, is_seconded) < SECONDED_SHARE
 }
 
 /// Makes hits that lean on filling a reason to look, no more, unless they are confident hits among `seen`, those in the
@@ -152,7 +165,7 @@ pub fn doubt_filling(
     shown: &Picture,
     thresholds: &Thresholds,
 ) {
-    let is_seen = |hit: &Detection| seen.iter().any(|s| s.score >= thresholds.mask(s.class) && same_object(s, hit));
+    let is_seen = |hit: &Detection| seen.iter().any(|s| thresholds.is_sure(s) && same_object(s, hit));
     for hit in hits.iter_mut().filter(|h| leans_on_filling(h, bare, shown, thresholds)) {
         if !is_seen(hit) {
             hit.score = thresholds.mask(hit.class).next_down();

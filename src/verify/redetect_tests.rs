@@ -143,3 +143,26 @@ fn hits_join_through_time_within_a_scene() {
         assert!(mask.points.iter().all(|p| mask.span.contains(p.0)));
     }
 }
+
+#[test]
+fn sure_text_is_lone_when_a_second_network_sees_nothing_in_its_place() {
+    let seen = |class, x: f32, width: f32, score| hit(class, Rect::new(x, 0.0, width, 20.0), score);
+    let sure = seen(Class::Text, 0.0, 100.0, 0.9);
+    for (name, first, second, expected) in [
+        ("nothing is seen", &sure, vec![], true),
+        ("seen, though weakly", &sure, vec![seen(Class::Text, 0.0, 100.0, 0.3)], false),
+        (
+            "seen in two parts",
+            &sure,
+            vec![seen(Class::Text, 0.0, 20.0, 0.6), seen(Class::Text, 80.0, 20.0, 0.6)],
+            false,
+        ),
+        ("hardly touched", &sure, vec![seen(Class::Text, 90.0, 100.0, 0.9)], true),
+        ("a face there is no text", &sure, vec![seen(Class::Face, 0.0, 100.0, 0.9)], true),
+        ("not sure itself", &seen(Class::Text, 0.0, 100.0, 0.5), vec![], false),
+        ("no number", &seen(Class::Text, 0.0, 100.0, f32::NAN), vec![], false),
+        ("a face", &seen(Class::Face, 0.0, 100.0, 0.9), vec![], false),
+    ] {
+        assert_eq!(is_lone_text(first, &second, &THRESHOLDS), expected, "{name}");
+    }
+}

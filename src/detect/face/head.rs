@@ -13,7 +13,7 @@ const LEAST_GROWTH: f32 = 0.3;
 /// ones 770 instead of 768, for 6.4 % instead of 6.2 % of area beside faces.
 const USUAL_ASPECT: f32 = 1.2;
 /// More of a face is not taken for hidden, in heights of the box.
-pub(super) const MOST_HIDDEN: f32 = 0.2;
+const MOST_HIDDEN: f32 = 0.2;
 /// Where the evidence is weaker, or the face smaller (as [`USUAL_SIZE`]), the box tells too little of its shape.
 const HIDDEN_SCORE: f32 = 0.5;
 const HIDDEN_SIZE: f32 = 0.06;

@@ -38,7 +38,7 @@ def turned(degrees):
             image = cv2.warpAffine(image, pixel, (new_width, new_height), flags=cv2.INTER_CUBIC, borderValue=PADDING)
         return image, replace(
             picture, width=new_width, height=new_height, shapes=[apply(matrix, s) for s in picture.shapes],
-            ignored=[apply(matrix, s) for s in picture.ignored])
+            ignored=[apply(matrix, s) for s in picture.ignored], unlisted=[apply(matrix, s) for s in picture.unlisted])
 
     return change
 

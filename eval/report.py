@@ -18,8 +18,10 @@ def _table(header, rows):
 
 def _photo_table(results):
     given = any(result.given for result in results)
+    unlisted = any(result.parts["all"].unlisted for result in results)
     header = ["condition", "tool", "recall", "open part", "held out", "pictures all covered", "over-masked", "no output",
               "CPU s a picture"] + (["recall, over-masked (given scorer)"] if given else [])
+    header += ["over-masked beside all text", "unlisted text covered"] if unlisted else []
     rows = []
     for result in results:
         whole = result.parts["all"]
@@ -29,6 +31,9 @@ def _photo_table(results):
                f"{result.cpu_s_per_picture:.2f}"]
         if given:
             row.append(f"{_share(result.given['recall'])}, {_percent(result.given['over_masked'])}" if result.given else "-")
+        if unlisted:
+            covered = sum(share >= score.COVER for share in whole.unlisted)
+            row += [_percent(whole.beside_all_share), f"{covered} of {len(whole.unlisted)}"]
         rows.append(row)
     return _table(header, rows)
 

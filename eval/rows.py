@@ -22,6 +22,7 @@ class Picture:
     shapes: list  # (N, 2) float64 arrays, corner 0 to 1 along the width for faces
     ignored: list = field(default_factory=list)
     orientation: int = 1
+    unlisted: list = field(default_factory=list)  # text that is there and in no list: masks on it are right
 
     @property
     def held_out(self):
@@ -67,9 +68,15 @@ def apply(matrix, points):
     return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
 
 
+def read_unlisted():
+    """Boxes by picture, stored pixels, of text that the makers of lists left out: `text-unlisted.jsonl`."""
+    lines = (Path(__file__).resolve().parent / "text-unlisted.jsonl").read_text(encoding="utf-8").splitlines()
+    return {row["image"]: row["boxes"] for row in map(json.loads, lines)}
+
+
 def read_list(path, root):
     """The pictures of one list; raises when a row has no shapes at all or its picture is missing."""
-    pictures = []
+    pictures, unlisted = [], read_unlisted()
     for line in Path(path).read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         file = Path(root) / row["image"]
@@ -84,7 +91,8 @@ def read_list(path, root):
             raise ValueError(f"{path}: {row['image']} has neither boxes nor polys")
         pictures.append(Picture(
             row["image"], row["kind"], width, height, [apply(matrix, s) for s in shapes],
-            [apply(matrix, s) for s in ignored], orientation))
+            [apply(matrix, s) for s in ignored], orientation,
+            [apply(matrix, quad_of_box(box)) for box in unlisted.get(row["image"], []) if row["kind"] == "text"]))
     return pictures
 
 

@@ -112,13 +112,15 @@ class Tally:
     pictures: int = 0
     without_output: int = 0
     over_masked: list = field(default_factory=list)  # share by picture
+    beside_all: list = field(default_factory=list)  # likewise, with unlisted text counted as text
+    unlisted: list = field(default_factory=list)  # of each unlisted text, the share that is masked
     missed: list = field(default_factory=list)  # (picture, index of the shape, coverage)
 
     def merge(self, other):
         for name in ("covered", "total", "clean_pictures", "pictures", "without_output"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.over_masked += other.over_masked
-        self.missed += other.missed
+        for name in ("over_masked", "beside_all", "unlisted", "missed"):
+            getattr(self, name).extend(getattr(other, name))
 
     @property
     def recall(self):
@@ -127,6 +129,10 @@ class Tally:
     @property
     def over_masked_share(self):
         return float(np.mean(self.over_masked)) if self.over_masked else None
+
+    @property
+    def beside_all_share(self):
+        return float(np.mean(self.beside_all)) if self.beside_all else None
 
 
 def score_picture(picture, original, redacted, tolerance):
@@ -150,6 +156,10 @@ def score_picture(picture, original, redacted, tolerance):
     outside = ~_allowed(masked.shape, picture.kind, picture.shapes, picture.ignored)
     if outside.any():
         tally.over_masked.append(float(masked[outside].mean()))
+    tally.unlisted = [share for share in (coverage(masked, s) for s in picture.unlisted) if share is not None]
+    outside &= ~_allowed(masked.shape, picture.kind, picture.unlisted, [])
+    if outside.any():
+        tally.beside_all.append(float(masked[outside].mean()))
     return tally
 
 

@@ -55,6 +55,13 @@ class PictureScores(unittest.TestCase):
     def test_elsewhere_costs_its_share(self):
         self.check([(60, 50, 40, 40), (150, 110, 40, 40)], 1.0, 1600 / (200 * 160 - 6400))
 
+    def test_unlisted_text_costs_beside_the_list_alone(self):
+        image, line, other = texture(), (20, 20, 100, 20), (20, 100, 120, 20)
+        picture = Picture("a.png", "text", 200, 160, [quad_of_box(line)], unlisted=[quad_of_box(other)])
+        tally = score.score_picture(picture, image, masked_with(image, line, other), score.TOLERANCE_LOSSLESS)
+        self.assertAlmostEqual(tally.over_masked_share, 2400 / (200 * 160 - 120 * 40), delta=0.002)
+        self.assertEqual((tally.recall, tally.beside_all_share, tally.unlisted), (1.0, 0.0, [1.0]))
+
     def test_ignored_costs_nothing(self):
         self.check([(60, 50, 40, 40), (150, 110, 40, 40)], 1.0, 0.0, face(ignored=[(150, 110, 40, 40)]))
 

@@ -70,10 +70,16 @@ fn one_sure_look_is_not_enough_for_a_mask_over_half_of_the_picture() {
 #[test]
 fn what_is_found_again_and_again_needs_less() {
     let scene = FrameSpan::new(0, 200);
-    for (frames, score, masked) in [(7, 0.36, false), (8, 0.36, true), (8, 0.34, false)] {
+    let (small, large) = (upright(600.0, 300.0, 60.0, 80.0), upright(600.0, 300.0, 400.0, 500.0));
+    for (quad, frames, score, masked) in [
+        (small, 5, 0.41, true),
+        (small, 4, 0.41, false),
+        (small, 5, 0.39, false),
+        (large, 5, 0.45, false),
+        (large, 5, 0.5, true),
+    ] {
         let looks = Looks { count: 4, best: 0.2, sum: 0.4 };
-        let quads = vec![upright(600.0, 300.0, 60.0, 80.0); frames];
-        let seen = Track { looks, ..track(Class::Face, 50, &quads, score, scene) };
+        let seen = Track { looks, ..track(Class::Face, 50, &vec![quad; frames], score, scene) };
         let masks = masks(&[seen], &PolicySettings::default());
         assert_eq!(masks[0].decision.is_redact(), masked, "{score} in {frames} frames");
     }

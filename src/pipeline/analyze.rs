@@ -14,7 +14,7 @@ use super::clock::timed;
 use super::detectors::{Ask, Detectors, models_used, zoo};
 use super::plans;
 use super::schedule::{Feedback, Look, Place, TEXT_EVERY, look as scheduled};
-use super::settings::{Settings, Unseen};
+use super::settings::{Settings, Targets, Unseen};
 use super::source::{CLIP_GLANCE_SIDE, CLIP_PICTURE_SIDE, Opened, Pictures, hash, open};
 use super::tone::ToneSamples;
 use super::worker::{Job, Outcome, next_of, no_thread};
@@ -23,7 +23,7 @@ use crate::infer::zoo::Zoo;
 use crate::plan::file::frame_table;
 use crate::plan::unseen::unseen_faces;
 use crate::plan::{PolicySettings, RegionBuilder};
-use crate::track::{GlobalMotion, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker};
+use crate::track::{FreshEdges, GlobalMotion, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker};
 use crate::types::detection::{Class, Detection, FaceLook, FrameDetections, Headings, Person};
 use crate::types::frame::{Frame, MediaKind, Picture, SourceInfo};
 use crate::types::geometry::Margins;
@@ -172,7 +172,7 @@ fn look(opened: Opened, info: &SourceInfo, job: &Job, zoo: &Zoo, observer: &dyn 
             collected
         };
         let collector = spawn("track".into()).spawn_scoped(scope, collecting).map_err(failed)?;
-        let decoded = decode(opened, info, work_out, &feedback, observer);
+        let decoded = decode(opened, info, job.settings.targets, work_out, &feedback, observer);
         let decoded = decoded.map_err(|e| advised(e, info, &job.settings).at(&job.label));
         let collected = collector
             .join()
@@ -194,6 +194,8 @@ struct Scheduler<'a> {
     small: Pictures,
     large: Pictures,
     scene_start: FrameIndex,
+    /// `None` where text is not looked for.
+    fresh: Option<FreshEdges>,
     held: Option<(Frame, Work)>,
 }
 
@@ -204,6 +206,13 @@ impl Scheduler<'_> {
         let (kind, scene_start) = (self.info.kind, self.scene_start);
         let headings = self.feedback.headings(work.frame);
         work.look = scheduled(Place { kind, frame: work.frame, scene_start, last_of_scene, headings });
+        if let (MediaKind::Clip, Some(fresh)) = (kind, &mut self.fresh) {
+            if work.look.ask.text.is_some() {
+                fresh.looked(&work.luma);
+            } else if fresh.asks(&work.luma) {
+                work.look = work.look.with_text(headings);
+            }
+        }
         let has_larger = kind == MediaKind::Clip && self.info.coded.long_side() > CLIP_GLANCE_SIDE;
         if has_larger && (work.look.wide || work.look.ask.text.is_some()) {
             work.large = Some(self.large.picture(&frame)?);
@@ -216,12 +225,14 @@ impl Scheduler<'_> {
 fn decode(
     mut opened: Opened,
     info: &SourceInfo,
+    targets: Targets,
     out: SyncSender<Work>,
     feedback: &Feedback,
     observer: &dyn Observer,
 ) -> Result<Decoded> {
     let (small, large) = (Pictures::new(info, CLIP_GLANCE_SIDE), Pictures::new(info, CLIP_PICTURE_SIDE));
-    let mut scheduler = Scheduler { info, feedback, out, small, large, scene_start: 0, held: None };
+    let fresh = (targets.text || targets.codes).then(|| FreshEdges::new(TEXT_EVERY));
+    let mut scheduler = Scheduler { info, feedback, out, small, large, scene_start: 0, fresh, held: None };
     let (mut cuts, mut motion) = (SceneCutDetector::default(), MotionEstimator::default());
     let mut told = Decoded { pts: vec![], damaged: vec![], scene_cuts: vec![] };
     while let Some(frame) = timed(observer, Phase::Analyze, Part::Decode, || opened.source.next_frame())? {

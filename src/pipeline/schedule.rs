@@ -3,7 +3,8 @@
 //! A scene's first frame gets all networks on a large picture for small faces, its second look all of them in all turns.
 //! Key frames repeat that on small pictures, some of them on large ones. Between them every other frame is glanced at, in
 //! the headings in which heads stood three windows ago: so the schedule of a window depends on finished windows only, and
-//! the same clip gives the same plan whatever the number of threads.
+//! the same clip gives the same plan whatever the number of threads. Text is looked for every so often, and where edges
+//! came that were not there.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex};
@@ -55,6 +56,16 @@ pub struct Look {
     pub ask: Ask,
     /// Faces are looked for in a large picture, and people by their poses.
     pub wide: bool,
+}
+
+impl Look {
+    /// The same with a glance for text in a frame that was to have none. Faces are looked for with it, because heads tell
+    /// documents; `headings` as in [`Place`].
+    pub fn with_text(mut self, headings: Headings) -> Look {
+        self.ask.text = self.ask.text.or(Some(Effort::Fast(Headings::UPRIGHT)));
+        self.ask.faces = self.ask.faces.or(Some(Effort::Fast(headings)));
+        self
+    }
 }
 
 /// The work for a frame.
@@ -172,6 +183,8 @@ mod tests {
             assert!(text.is_none() || ask.faces.is_some(), "heads tell documents");
         }
         assert_eq!(at(100, 7, true).ask.text, Some(glance), "the last of a scene");
+        let more = at(8, 7, false).with_text(ASIDE).ask;
+        assert_eq!((more.text, more.faces), (Some(glance), Some(Effort::Fast(ASIDE))), "edges came");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod appearance;
 pub mod associate;
 pub mod fill;
+pub mod fresh;
 pub mod luma;
 pub mod motion;
 pub mod predict;
@@ -11,6 +12,7 @@ pub mod scene_cut;
 pub mod testing;
 pub mod tracker;
 
+pub use fresh::FreshEdges;
 pub use luma::Luma;
 pub use motion::{GlobalMotion, MotionEstimator};
 pub use scene_cut::SceneCutDetector;

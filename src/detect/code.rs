@@ -124,3 +124,19 @@ fn around(points: &[Point]) -> Option<Quad> {
     // Middles of finder patterns lie three and a half modules inside, at least a sixth of the smallest codes.
     Some(Quad::from(rect).grown(Margins::even(0.2)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_pictures_are_survived() {
+        // Narrow black ones sent the reader of MaxiCode round for ever: it is not built in.
+        for (w, h) in [(1, 1), (1, 3000), (3000, 1), (2, 300), (5, 400), (7, 1280), (8, 1280), (12, 1280), (1280, 8)] {
+            for shade in [0, 255] {
+                let picture = Picture::new(Size::new(w, h), vec![shade; (w * h * 3) as usize], 1.0);
+                assert!(CodeDetector.detect(&picture, Effort::Thorough).unwrap().is_empty(), "{w}x{h}, {shade}");
+            }
+        }
+    }
+}

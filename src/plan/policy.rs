@@ -203,7 +203,8 @@ fn is_established(track: &Track, clip: &Clip, acceptance: &Acceptance) -> bool {
     let looks = track.looks;
     let is_steady = looks.count >= 2 && looks.mean() >= acceptance.face_mean;
     let is_sure = weighed(looks.best, track, clip, DEAR) >= acceptance.face_best;
-    let is_frequent = count >= acceptance.often && weighed(best, track, clip, DEAR_IF_FREQUENT) >= acceptance.face_often;
+    let is_frequent =
+        count >= acceptance.often && weighed(best, track, clip, DEAR_IF_FREQUENT) >= acceptance.face_often;
     is_sure || is_steady || is_frequent || looks.count == 0 && best >= acceptance.face_glance
 }
 

@@ -92,7 +92,7 @@ def read_list(path, root):
         pictures.append(Picture(
             row["image"], row["kind"], width, height, [apply(matrix, s) for s in shapes],
             [apply(matrix, s) for s in ignored], orientation,
-            [apply(matrix, quad_of_box(box)) for box in unlisted.get(row["image"], []) if row["kind"] == "text"]))
+            [apply(matrix, quad_of_box(box)) for box in unlisted.get(row["image"], [])]))
     return pictures
 
 

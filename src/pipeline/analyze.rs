@@ -205,12 +205,13 @@ impl Scheduler<'_> {
         let Some((frame, mut work)) = self.held.take() else { return Ok(()) };
         let (kind, scene_start) = (self.info.kind, self.scene_start);
         let headings = self.feedback.headings(work.frame);
-        work.look = scheduled(Place { kind, frame: work.frame, scene_start, last_of_scene, headings });
+        let place = Place { kind, frame: work.frame, scene_start, last_of_scene, headings };
+        work.look = scheduled(place);
         if let (MediaKind::Clip, Some(fresh)) = (kind, &mut self.fresh) {
             if work.look.ask.text.is_some() {
                 fresh.looked(&work.luma);
             } else if fresh.asks(&work.luma) {
-                work.look = work.look.with_text(headings);
+                work.look = work.look.with_text(place);
             }
         }
         let has_larger = kind == MediaKind::Clip && self.info.coded.long_side() > CLIP_GLANCE_SIDE;

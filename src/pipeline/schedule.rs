@@ -50,6 +50,22 @@ pub struct Place {
     pub headings: Headings,
 }
 
+impl Place {
+    fn since_cut(&self) -> u64 {
+        self.frame - self.scene_start
+    }
+
+    /// Behind a cut nothing is known of headings yet.
+    fn is_blind(&self) -> bool {
+        self.since_cut() < (LAG + 1) * WINDOW
+    }
+
+    /// A look at faces between key frames.
+    fn glance(&self) -> Effort {
+        Effort::Fast(if self.is_blind() { Headings::ALL } else { self.headings })
+    }
+}
+
 /// The work for a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Look {
@@ -60,10 +76,10 @@ pub struct Look {
 
 impl Look {
     /// The same with a glance for text in a frame that was to have none. Faces are looked for with it, because heads tell
-    /// documents; `headings` as in [`Place`].
-    pub fn with_text(mut self, headings: Headings) -> Look {
+    /// documents.
+    pub fn with_text(mut self, place: Place) -> Look {
         self.ask.text = self.ask.text.or(Some(Effort::Fast(Headings::UPRIGHT)));
-        self.ask.faces = self.ask.faces.or(Some(Effort::Fast(headings)));
+        self.ask.faces = self.ask.faces.or(Some(place.glance()));
         self
     }
 }
@@ -73,11 +89,10 @@ pub fn look(place: Place) -> Look {
     if place.kind == MediaKind::Photo {
         return Look { ask: Ask::THOROUGH, wide: true };
     }
-    let since_cut = place.frame - place.scene_start;
+    let since_cut = place.since_cut();
     let edge = since_cut == 0 || place.last_of_scene;
-    // Behind a cut nothing is known of headings yet.
-    let is_blind = since_cut < (LAG + 1) * WINDOW;
-    let (headings, every) = if is_blind { (Headings::ALL, BLIND_GLANCE_EVERY) } else { (place.headings, GLANCE_EVERY) };
+    let is_blind = place.is_blind();
+    let every = if is_blind { BLIND_GLANCE_EVERY } else { GLANCE_EVERY };
     let is_at = |every: u64| since_cut.is_multiple_of(every);
     let wide = is_at(WIDE_EVERY);
     let faces = if edge || since_cut == SECOND_LOOK || is_at(KEY_EVERY) {
@@ -87,7 +102,7 @@ pub fn look(place: Place) -> Look {
         let known = if is_blind { Headings::UPRIGHT } else { place.headings };
         Some(Effort::Key(if is_thorough || is_short { Headings::ALL } else { known }))
     } else {
-        is_at(every).then_some(Effort::Fast(headings))
+        is_at(every).then_some(place.glance())
     };
     let text = if is_at(TEXT_KEY_EVERY) {
         Some(Effort::Key(Headings::UPRIGHT))
@@ -144,8 +159,12 @@ mod tests {
 
     const ASIDE: Headings = Headings::of_quarter(1);
 
+    fn place(frame: FrameIndex, scene_start: FrameIndex, last_of_scene: bool) -> Place {
+        Place { kind: MediaKind::Clip, frame, scene_start, last_of_scene, headings: ASIDE }
+    }
+
     fn at(frame: FrameIndex, scene_start: FrameIndex, last_of_scene: bool) -> Look {
-        look(Place { kind: MediaKind::Clip, frame, scene_start, last_of_scene, headings: ASIDE })
+        look(place(frame, scene_start, last_of_scene))
     }
 
     #[test]
@@ -183,8 +202,10 @@ mod tests {
             assert!(text.is_none() || ask.faces.is_some(), "heads tell documents");
         }
         assert_eq!(at(100, 7, true).ask.text, Some(glance), "the last of a scene");
-        let more = at(8, 7, false).with_text(ASIDE).ask;
-        assert_eq!((more.text, more.faces), (Some(glance), Some(Effort::Fast(ASIDE))), "edges came");
+        for (frame, headings) in [(8, Headings::ALL), (7 + 33, ASIDE)] {
+            let more = at(frame, 7, false).with_text(place(frame, 7, false)).ask;
+            assert_eq!((more.text, more.faces), (Some(glance), Some(Effort::Fast(headings))), "edges came at {frame}");
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! A caption or a card that is shown for some frames only may come and go between two looks. Print has many strong edges
 //! close together: a place that has far more of them than it or its neighbours had at the last look is worth a look.
 //!
-//! Measured on lines of text that were drawn into real and made clips for five frames: looks in every sixteenth frame saw
-//! three of ten, with these seven of ten, at 6 more looks beside 22 in 352 frames of people who talk with their hands.
+//! Measured on lines of text that were drawn into 352 frames of people who talk with their hands, for five frames each:
+//! with looks in every sixteenth frame alone 10 of 60 frames were masked, with these 43. Without the lines they cost five
+//! looks beside 23.
 
 use super::luma::Luma;
 
@@ -50,9 +51,9 @@ impl FreshEdges {
     /// Takes a frame in which it is not, unless this tells that it should be.
     pub fn asks(&mut self, luma: &Luma) -> bool {
         self.save();
-        let Some(seen) = &self.seen else { return false };
+        let Some(seen) = self.seen.as_ref().filter(|_| self.saved >= 1.0) else { return false };
         let now = Grid::of(luma);
-        let asks = self.saved >= 1.0 && has_come(seen, &now);
+        let asks = has_come(seen, &now);
         if asks {
             self.saved -= 1.0;
             self.seen = Some(now);
@@ -99,11 +100,11 @@ fn has_come(seen: &Grid, now: &Grid) -> bool {
         return true;
     }
     let is_fresh = |(x, y): (usize, usize)| {
-        let before = seen.about(x, y).map(|c| seen.at(c)).fold(0.0, f32::max);
-        now.at((x, y)) >= LEAST.max(TIMES * before)
+        let edges = now.at((x, y));
+        edges >= LEAST && seen.about(x, y).all(|c| edges >= TIMES * seen.at(c))
     };
-    let cells = (0..now.down).flat_map(|y| (0..now.across).map(move |x| (x, y)));
-    cells.into_iter().any(|c| is_fresh(c) && now.about(c.0, c.1).filter(|&c| is_fresh(c)).count() >= TOGETHER)
+    let mut cells = (0..now.down).flat_map(|y| (0..now.across).map(move |x| (x, y)));
+    cells.any(|c| is_fresh(c) && now.about(c.0, c.1).filter(|&c| is_fresh(c)).count() >= TOGETHER)
 }
 
 #[cfg(test)]

@@ -107,6 +107,39 @@ impl Cell {
         self.steps / (self.pixels * self.contrast()).max(1.0)
     }
 
+    /// A row of the cell's pixels with the ones below. `here` has one more where there is a pixel to the right of them.
+    fn add_row(&mut self, here: &[u8], below: &[u8]) {
+        let (mut low, mut high) = (u8::MAX, 0);
+        let (mut steps, mut xx, mut xy, mut yy) = (0, 0, 0, 0);
+        for (x, under) in below.iter().enumerate() {
+            let own = here[x];
+            (low, high) = (low.min(own), high.max(own));
+            let dx = i32::from(here.get(x + 1).copied().unwrap_or(own)) - i32::from(own);
+            let dy = i32::from(*under) - i32::from(own);
+            steps += dx.abs() + dy.abs();
+            xx += dx * dx;
+            xy += dx * dy;
+            yy += dy * dy;
+        }
+        self.low = self.low.min(f32::from(low));
+        self.high = self.high.max(f32::from(high));
+        self.pixels += below.len() as f32;
+        for (total, sum) in [(&mut self.steps, steps), (&mut self.xx, xx), (&mut self.xy, xy), (&mut self.yy, yy)] {
+            *total += sum as f32;
+        }
+    }
+
+    /// Counts the pixels of a row that are near an end of the range, and the dark ones.
+    fn add_tones(&mut self, pixels: &[u8]) {
+        let contrast = self.contrast().max(1.0);
+        let shares = pixels.iter().map(|p| (f32::from(*p) - self.low) / contrast);
+        let (ends, dark) = shares.fold((0u32, 0u32), |(ends, dark), share| {
+            (ends + u32::from(!(NEAR..=1.0 - NEAR).contains(&share)), dark + u32::from(share < 0.5))
+        });
+        self.two_toned += ends as f32;
+        self.dark += dark as f32;
+    }
+
     fn is_code_like(&self) -> bool {
         let density = self.density();
         let two_toned = self.two_toned >= TWO_TONED * self.pixels;
@@ -125,18 +158,13 @@ fn measured(gray: &[u8], size: Size) -> Grid {
     let (w, h) = (size.width as usize, size.height as usize);
     let (columns, rows) = (w.div_ceil(CELL), h.div_ceil(CELL));
     let mut cells = vec![Cell { low: 255.0, ..Cell::default() }; columns * rows];
-    let at = |x: usize, y: usize| f32::from(gray[y.min(h - 1) * w + x.min(w - 1)]);
+    let line = |y: usize| &gray[y.min(h - 1) * w..][..w];
     for y in 0..h {
-        for x in 0..w {
-            let cell = &mut cells[y / CELL * columns + x / CELL];
-            let (here, dx, dy) = (at(x, y), at(x + 1, y) - at(x, y), at(x, y + 1) - at(x, y));
-            cell.low = cell.low.min(here);
-            cell.high = cell.high.max(here);
-            cell.pixels += 1.0;
-            cell.steps += dx.abs() + dy.abs();
-            cell.xx += dx * dx;
-            cell.xy += dx * dy;
-            cell.yy += dy * dy;
+        let (here, below) = (line(y), line(y + 1));
+        for (x, cell) in (0..w).step_by(CELL).zip(&mut cells[y / CELL * columns..]) {
+            // One pixel more, for the last one's step to the right.
+            let (end, next) = ((x + CELL).min(w), (x + CELL + 1).min(w));
+            cell.add_row(&here[x..next], &below[x..end]);
         }
     }
     let own: Vec<(f32, f32)> = cells.iter().map(|c| (c.low, c.high)).collect();
@@ -149,11 +177,8 @@ fn measured(gray: &[u8], size: Size) -> Grid {
         }
     }
     for y in 0..h {
-        for x in 0..w {
-            let cell = &mut cells[y / CELL * columns + x / CELL];
-            let share = (at(x, y) - cell.low) / cell.contrast().max(1.0);
-            cell.two_toned += f32::from(u8::from(!(NEAR..=1.0 - NEAR).contains(&share)));
-            cell.dark += f32::from(u8::from(share < 0.5));
+        for (pixels, cell) in line(y).chunks(CELL).zip(&mut cells[y / CELL * columns..]) {
+            cell.add_tones(pixels);
         }
     }
     Grid { columns, rows, cells }

@@ -257,7 +257,7 @@ impl InputSpec {
         let table: [[f32; 256]; 3] =
             std::array::from_fn(|c| std::array::from_fn(|v| (v as f32 - self.mean[c]) * self.scale[c]));
         let source = |c: usize| if self.channels == Channels::Rgb { c } else { 2 - c };
-        let mut values = Vec::new();
+        let mut values = Vec::with_capacity(cw * ch * 3);
         match self.layout {
             Layout::Nchw => {
                 for (c, table) in table.iter().enumerate() {
@@ -273,7 +273,6 @@ impl InputSpec {
             }
             Layout::Nhwc => {
                 let black = [table[0][0], table[1][0], table[2][0]];
-                values.reserve(cw * ch * 3);
                 (0..cw * ch).for_each(|_| values.extend_from_slice(&black));
                 for (row, bytes) in values.chunks_exact_mut(cw * 3).zip(data.chunks_exact((w * 3).max(1))) {
                     for (value, pixel) in row.chunks_exact_mut(3).zip(bytes.chunks_exact(3)) {

@@ -81,18 +81,25 @@ struct Patch {
     values: Vec<f32>,
 }
 
+/// Places of the samples in luma space, row by row.
+fn places(pose: &Pose, columns: usize, rows: usize) -> impl Iterator<Item = Point> {
+    let (s, c) = pose.angle_rad.sin_cos();
+    let (across, down) = (pose.half_width * INSIDE / columns as f32, pose.half_height * INSIDE / rows as f32);
+    let at = move |k: usize, count: usize| (2 * k + 1) as f32 - count as f32;
+    let center = pose.center;
+    (0..rows).flat_map(move |r| {
+        let v = at(r, rows) * down;
+        (0..columns).map(move |k| {
+            let u = at(k, columns) * across;
+            Point::new(center.x + u * c - v * s, center.y + u * s + v * c)
+        })
+    })
+}
+
 impl Patch {
     /// `None` when there is too little contrast to recognise anything.
     fn sample(luma: &Luma, pose: &Pose, columns: usize, rows: usize) -> Option<Patch> {
-        let mut values = Vec::with_capacity(columns * rows);
-        let (s, c) = pose.angle_rad.sin_cos();
-        for r in 0..rows {
-            let v = ((r as f32 + 0.5) / rows as f32 * 2.0 - 1.0) * pose.half_height * INSIDE;
-            for k in 0..columns {
-                let u = ((k as f32 + 0.5) / columns as f32 * 2.0 - 1.0) * pose.half_width * INSIDE;
-                values.push(luma.sample(Point::new(pose.center.x + u * c - v * s, pose.center.y + u * s + v * c)));
-            }
-        }
+        let mut values: Vec<f32> = places(pose, columns, rows).map(|place| luma.sample(place)).collect();
         let n = values.len() as f32;
         let mean = values.iter().sum::<f32>() / n;
         let length = values.iter().map(|v| (v - mean).powi(2)).sum::<f32>().sqrt();
@@ -103,10 +110,25 @@ impl Patch {
         Some(Patch { columns, rows, values })
     }
 
-    /// Normalised cross-correlation with what is at `pose`, -1 to 1.
+    /// What is at `pose` with half as many samples each way as this patch has.
+    fn glimpse(&self, luma: &Luma, pose: &Pose) -> Option<Patch> {
+        let half = |samples: usize| samples.div_ceil(2).max(MIN_SAMPLES);
+        Patch::sample(luma, pose, half(self.columns), half(self.rows))
+    }
+
+    /// Normalised cross-correlation with what is at `pose`, -1 to 1; -1 where there is too little contrast.
     fn correlation(&self, luma: &Luma, pose: &Pose) -> f32 {
-        Patch::sample(luma, pose, self.columns, self.rows)
-            .map_or(-1.0, |p| p.values.iter().zip(&self.values).map(|(a, b)| a * b).sum())
+        let (mut sum, mut squares, mut common) = (0f64, 0f64, 0f64);
+        for (place, own) in places(pose, self.columns, self.rows).zip(&self.values) {
+            let value = f64::from(luma.sample(place));
+            sum += value;
+            squares += value * value;
+            // The patch's own mean is 0, so that of the other has no part in it.
+            common += value * f64::from(*own);
+        }
+        let n = self.values.len() as f64;
+        let length = (squares - sum * sum / n).max(0.0).sqrt();
+        if length < f64::from(MIN_CONTRAST) * n.sqrt() { -1.0 } else { (common / length) as f32 }
     }
 }
 
@@ -115,6 +137,8 @@ impl Patch {
 pub struct Appearance {
     anchor: Patch,
     recent: Patch,
+    /// The recent look with half as many samples each way: enough to search many places with.
+    glimpse: Patch,
 }
 
 /// Where the object was followed to.
@@ -139,7 +163,8 @@ impl Appearance {
             ((long.clamp(8.0, MAX_SAMPLES as f32) * share) as usize).clamp(MIN_SAMPLES, MAX_SAMPLES)
         };
         let patch = Patch::sample(luma, &pose, count(pose.half_width), count(pose.half_height))?;
-        Some(Appearance { recent: patch.clone(), anchor: patch })
+        let glimpse = patch.glimpse(luma, &pose)?;
+        Some(Appearance { recent: patch.clone(), anchor: patch, glimpse })
     }
 
     /// Looks for the object around `predicted` (display space) and learns its present look; `None` when it is lost.
@@ -147,9 +172,10 @@ impl Appearance {
         let start = Pose::from_display(predicted, luma.display_from_luma);
         let recent = |pose: &Pose| self.recent.correlation(luma, pose);
         let anchor = |pose: &Pose| self.anchor.correlation(luma, pose);
+        let glimpse = |pose: &Pose| self.glimpse.correlation(luma, pose);
         // The last look finds the place; both together fix it, or it would creep away frame by frame.
         let both = |pose: &Pose| (recent(pose) + anchor(pose)) / 2.0;
-        let coarse = coarse_search(start, settings.reach, &recent);
+        let coarse = coarse_search(start, settings.reach, &glimpse);
         let pose = descend(coarse, &both);
         let (anchor, recent) = (anchor(&pose), recent(&pose));
         let quad = pose.to_display(luma.display_from_luma);
@@ -159,7 +185,9 @@ impl Appearance {
         if !found {
             return None;
         }
-        self.recent = Patch::sample(luma, &pose, self.recent.columns, self.recent.rows)?;
+        let now = Patch::sample(luma, &pose, self.recent.columns, self.recent.rows)?;
+        self.glimpse = now.glimpse(luma, &pose)?;
+        self.recent = now;
         Some(Followed { quad, score: anchor })
     }
 }

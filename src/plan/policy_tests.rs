@@ -70,11 +70,16 @@ fn one_sure_look_is_not_enough_for_a_mask_over_half_of_the_picture() {
 #[test]
 fn what_is_found_again_and_again_needs_less() {
     let scene = FrameSpan::new(0, 200);
-    let (small, large) = (upright(600.0, 300.0, 60.0, 80.0), upright(600.0, 300.0, 400.0, 500.0));
+    let [tiny, small, middling, large] =
+        [20.0, 60.0, 240.0, 400.0].map(|width| upright(600.0, 300.0, width, 1.25 * width));
     for (quad, frames, score, masked) in [
-        (small, 5, 0.41, true),
+        (tiny, 5, 0.2, true),
+        (tiny, 5, 0.18, false),
+        (small, 5, 0.21, true),
         (small, 4, 0.41, false),
-        (small, 5, 0.39, false),
+        (small, 5, 0.18, false),
+        (middling, 5, 0.41, true),
+        (middling, 5, 0.39, false),
         (large, 5, 0.45, false),
         (large, 5, 0.5, true),
     ] {

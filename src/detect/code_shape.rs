@@ -107,15 +107,14 @@ impl Cell {
         self.steps / (self.pixels * self.contrast()).max(1.0)
     }
 
-    /// A row of the cell's pixels with the ones below. `here` has one more where there is a pixel to the right of them.
-    fn add_row(&mut self, here: &[u8], below: &[u8]) {
+    /// Adds a row of the cell's pixels, with those to the right of them and those below: as many of each.
+    #[inline(always)]
+    fn add_row(&mut self, here: &[u8], right: &[u8], below: &[u8]) {
         let (mut low, mut high) = (u8::MAX, 0);
         let (mut steps, mut xx, mut xy, mut yy) = (0, 0, 0, 0);
-        for (x, under) in below.iter().enumerate() {
-            let own = here[x];
-            (low, high) = (low.min(own), high.max(own));
-            let dx = i32::from(here.get(x + 1).copied().unwrap_or(own)) - i32::from(own);
-            let dy = i32::from(*under) - i32::from(own);
+        for ((own, right), below) in here.iter().zip(right).zip(below) {
+            (low, high) = (low.min(*own), high.max(*own));
+            let (dx, dy) = (i32::from(*right) - i32::from(*own), i32::from(*below) - i32::from(*own));
             steps += dx.abs() + dy.abs();
             xx += dx * dx;
             xy += dx * dy;
@@ -123,21 +122,25 @@ impl Cell {
         }
         self.low = self.low.min(f32::from(low));
         self.high = self.high.max(f32::from(high));
-        self.pixels += below.len() as f32;
+        self.pixels += here.len() as f32;
         for (total, sum) in [(&mut self.steps, steps), (&mut self.xx, xx), (&mut self.xy, xy), (&mut self.yy, yy)] {
             *total += sum as f32;
         }
     }
 
     /// Counts the pixels of a row that are near an end of the range, and the dark ones.
+    #[inline(always)]
     fn add_tones(&mut self, pixels: &[u8]) {
-        let contrast = self.contrast().max(1.0);
-        let shares = pixels.iter().map(|p| (f32::from(*p) - self.low) / contrast);
-        let (ends, dark) = shares.fold((0u32, 0u32), |(ends, dark), share| {
-            (ends + u32::from(!(NEAR..=1.0 - NEAR).contains(&share)), dark + u32::from(share < 0.5))
-        });
-        self.two_toned += ends as f32;
-        self.dark += dark as f32;
+        let at = |share: f32| self.low + share * self.contrast().max(1.0);
+        // Of whole numbers, those below a bound are below the next whole number, too.
+        let (low, middle, high) = (at(NEAR).ceil() as u8, at(0.5).ceil() as u8, at(1.0 - NEAR).floor() as u8);
+        let (mut ends, mut dark) = (0u8, 0u8);
+        for &p in pixels {
+            ends += u8::from(p < low) | u8::from(p > high);
+            dark += u8::from(p < middle);
+        }
+        self.two_toned += f32::from(ends);
+        self.dark += f32::from(dark);
     }
 
     fn is_code_like(&self) -> bool {
@@ -159,12 +162,19 @@ fn measured(gray: &[u8], size: Size) -> Grid {
     let (columns, rows) = (w.div_ceil(CELL), h.div_ceil(CELL));
     let mut cells = vec![Cell { low: 255.0, ..Cell::default() }; columns * rows];
     let line = |y: usize| &gray[y.min(h - 1) * w..][..w];
+    // A column more, like the last one: every pixel has one to the right.
+    let mut right = vec![0; w];
     for y in 0..h {
         let (here, below) = (line(y), line(y + 1));
-        for (x, cell) in (0..w).step_by(CELL).zip(&mut cells[y / CELL * columns..]) {
-            // One pixel more, for the last one's step to the right.
-            let (end, next) = ((x + CELL).min(w), (x + CELL + 1).min(w));
-            cell.add_row(&here[x..next], &below[x..end]);
+        right[..w - 1].copy_from_slice(&here[1..]);
+        right[w - 1] = here[w - 1];
+        let rows = here.chunks(CELL).zip(right.chunks(CELL)).zip(below.chunks(CELL));
+        for (((here, right), below), cell) in rows.zip(&mut cells[y / CELL * columns..]) {
+            match (<&[u8; CELL]>::try_from(here), <&[u8; CELL]>::try_from(right), <&[u8; CELL]>::try_from(below)) {
+                // Of a known length, this is done eight pixels at a time.
+                (Ok(here), Ok(right), Ok(below)) => cell.add_row(here, right, below),
+                _ => cell.add_row(here, right, below),
+            }
         }
     }
     let own: Vec<(f32, f32)> = cells.iter().map(|c| (c.low, c.high)).collect();
@@ -178,7 +188,10 @@ fn measured(gray: &[u8], size: Size) -> Grid {
     }
     for y in 0..h {
         for (pixels, cell) in line(y).chunks(CELL).zip(&mut cells[y / CELL * columns..]) {
-            cell.add_tones(pixels);
+            match <&[u8; CELL]>::try_from(pixels) {
+                Ok(pixels) => cell.add_tones(pixels),
+                Err(_) => cell.add_tones(pixels),
+            }
         }
     }
     Grid { columns, rows, cells }

@@ -3,8 +3,8 @@
 //! A scene's first frame gets all networks on a large picture for small faces, its second look all of them in all turns.
 //! Key frames repeat that on small pictures, some of them on large ones. Between them every other frame is glanced at, in
 //! the headings in which heads stood three windows ago: so the schedule of a window depends on finished windows only, and
-//! the same clip gives the same plan whatever the number of threads. Text is looked for every so often, and where edges
-//! came that were not there.
+//! the same clip gives the same plan whatever the number of threads. Text is looked for at a scene's start, its second look
+//! and every so often, and where edges came that were not there.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex};
@@ -23,7 +23,8 @@ const LAG: u64 = 3;
 const KEY_EVERY: u64 = 12;
 /// Every so many frames a key frame looks for heads in all turns, else only in those in which heads stand.
 const ALL_TURNS_EVERY: u64 = 48;
-/// Frames behind a cut at which a key frame comes early: the first may be blurred, dark or half of the scene before.
+/// Frames behind a cut at which a key frame comes early: the first may be blurred, dark or half of the scene before. Text
+/// is looked for, too, to learn how it moves: of 2302 places of moving lines 2232 were masked instead of 2218.
 const SECOND_LOOK: u64 = 6;
 /// Every so many frames a key frame's picture is large: faces that are too small for the others stay small for long.
 const WIDE_EVERY: u64 = 72;
@@ -107,7 +108,7 @@ pub fn look(place: Place) -> Look {
     let text = if is_at(TEXT_KEY_EVERY) {
         Some(Effort::Key(Headings::UPRIGHT))
     } else {
-        (edge || is_at(TEXT_EVERY)).then_some(Effort::Fast(Headings::UPRIGHT))
+        (edge || since_cut == SECOND_LOOK || is_at(TEXT_EVERY)).then_some(Effort::Fast(Headings::UPRIGHT))
     };
     Look { ask: Ask { faces, text }, wide }
 }
@@ -196,7 +197,9 @@ mod tests {
     #[test]
     fn text_is_looked_for_less_often() {
         let (glance, key) = (Effort::Fast(Headings::UPRIGHT), Effort::Key(Headings::UPRIGHT));
-        for (since_cut, text) in [(0, Some(key)), (1, None), (16, Some(glance)), (72, None), (128, Some(key))] {
+        for (since_cut, text) in
+            [(0, Some(key)), (1, None), (6, Some(glance)), (16, Some(glance)), (72, None), (128, Some(key))]
+        {
             let ask = at(7 + since_cut, 7, false).ask;
             assert_eq!(ask.text, text, "{since_cut} frames behind the cut");
             assert!(text.is_none() || ask.faces.is_some(), "heads tell documents");

@@ -18,7 +18,7 @@ def _table(header, rows):
 
 def _photo_table(results):
     given = any(result.given for result in results)
-    unlisted = any(result.parts["all"].unlisted for result in results)
+    unlisted = any(result.kind == "text" and result.parts["all"].unlisted for result in results)
     header = ["condition", "tool", "recall", "open part", "held out", "pictures all covered", "over-masked", "no output",
               "CPU s a picture"] + (["recall, over-masked (given scorer)"] if given else [])
     header += ["over-masked beside all text", "unlisted text covered"] if unlisted else []

@@ -7,7 +7,7 @@ use rxing::helpers::detect_multiple_in_luma;
 use super::code_shape::{CodeShape, code_shapes};
 use super::nms::suppress;
 use crate::error::Result;
-use crate::infer::prep::resize_gray;
+use crate::infer::prep::scaled_down;
 use crate::types::detection::{Class, Detection, Effort};
 use crate::types::frame::Picture;
 use crate::types::geometry::{Margins, Point, Quad, Rect, Size};
@@ -61,14 +61,13 @@ impl Detector for CodeDetector {
             return Ok(Vec::new());
         }
         let mut found = Vec::new();
-        let luma = gray(picture);
         let mut side = FINEST_SIDE.min(picture.size.width.max(picture.size.height));
         loop {
-            let view = GrayView::new(&luma, picture, side)?;
-            let shapes = code_shapes(&view.data, view.size);
+            let view = scaled_down(picture, side)?.picture;
+            let shapes = code_shapes(&gray(&view), view.size);
             let told = |s: CodeShape| {
                 let score = if s.is_linear { LINEAR_SCORE } else { MATRIX_SCORE * s.filled.min(1.0) };
-                detection(s.quad.scaled(view.display_from_view), score)
+                detection(s.quad.scaled(view.display_from_picture), score)
             };
             found.extend(shapes.into_iter().map(told));
             beat();
@@ -78,7 +77,7 @@ impl Detector for CodeDetector {
             }
         }
         if !effort.is_fast() {
-            found.extend(read(GrayView::new(&luma, picture, READ_SIDE)?));
+            found.extend(read(picture)?);
         }
         Ok(suppress(found, |d| d.quad.bounds(), |d| d.score, SAME_CODE_IOU))
     }
@@ -94,36 +93,19 @@ pub(super) fn gray(picture: &Picture) -> Vec<u8> {
     picture.data.chunks_exact(3).map(luma).collect()
 }
 
-/// The brightness of a whole picture at one scale.
-struct GrayView {
-    data: Vec<u8>,
-    size: Size,
-    display_from_view: f32,
-}
-
-impl GrayView {
-    /// At most `long_side` pixels long. `luma`: the picture's brightness at its own size.
-    fn new(luma: &[u8], picture: &Picture, long_side: u32) -> Result<GrayView> {
-        let from = picture.size;
-        let factor = (long_side as f32 / from.long_side() as f32).min(1.0);
-        let side = |v: u32| ((v as f32 * factor).round() as u32).max(1);
-        let size = Size::new(side(from.width), side(from.height));
-        let display_from_view = picture.display_from_picture * from.long_side() as f32 / size.long_side() as f32;
-        Ok(GrayView { data: resize_gray(luma, from, size)?, size, display_from_view })
-    }
-}
-
 /// Codes that can be read. That none can be is no error: shapes are what counts.
-fn read(view: GrayView) -> Vec<Detection> {
+fn read(picture: &Picture) -> Result<Vec<Detection>> {
+    let view = scaled_down(picture, READ_SIDE)?.picture;
     let Size { width, height } = view.size;
+    let luma = gray(&view);
     // A reader that trips over a picture has read nothing in it; what is shaped like a code is masked all the same.
-    let results = catch_unwind(AssertUnwindSafe(|| detect_multiple_in_luma(view.data, width, height)));
+    let results = catch_unwind(AssertUnwindSafe(|| detect_multiple_in_luma(luma, width, height)));
     let results = results.ok().and_then(std::result::Result::ok).unwrap_or_default();
     let quads = results.iter().filter_map(|r| {
         let points: Vec<Point> = r.getPoints().iter().map(|p| Point::new(p.x, p.y)).collect();
         around(&points)
     });
-    quads.map(|q| detection(q.scaled(view.display_from_view), READ_SCORE)).collect()
+    Ok(quads.map(|q| detection(q.scaled(view.display_from_picture), READ_SCORE)).collect())
 }
 
 /// The code around the points that a reader tells: middles of finder patterns, corners, or two ends of one line across

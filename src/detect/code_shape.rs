@@ -108,7 +108,6 @@ impl Cell {
     }
 
     /// Adds a row of the cell's pixels, with those to the right of them and those below: as many of each.
-    #[inline(always)]
     fn add_row(&mut self, here: &[u8], right: &[u8], below: &[u8]) {
         let (mut low, mut high) = (u8::MAX, 0);
         let (mut steps, mut xx, mut xy, mut yy) = (0, 0, 0, 0);
@@ -129,7 +128,6 @@ impl Cell {
     }
 
     /// Counts the pixels of a row that are near an end of the range, and the dark ones.
-    #[inline(always)]
     fn add_tones(&mut self, pixels: &[u8]) {
         let at = |share: f32| self.low + share * self.contrast().max(1.0);
         // Of whole numbers, those below a bound are below the next whole number, too.
@@ -170,11 +168,7 @@ fn measured(gray: &[u8], size: Size) -> Grid {
         right[w - 1] = here[w - 1];
         let rows = here.chunks(CELL).zip(right.chunks(CELL)).zip(below.chunks(CELL));
         for (((here, right), below), cell) in rows.zip(&mut cells[y / CELL * columns..]) {
-            match (<&[u8; CELL]>::try_from(here), <&[u8; CELL]>::try_from(right), <&[u8; CELL]>::try_from(below)) {
-                // Of a known length, this is done eight pixels at a time.
-                (Ok(here), Ok(right), Ok(below)) => cell.add_row(here, right, below),
-                _ => cell.add_row(here, right, below),
-            }
+            cell.add_row(here, right, below);
         }
     }
     let own: Vec<(f32, f32)> = cells.iter().map(|c| (c.low, c.high)).collect();
@@ -188,10 +182,7 @@ fn measured(gray: &[u8], size: Size) -> Grid {
     }
     for y in 0..h {
         for (pixels, cell) in line(y).chunks(CELL).zip(&mut cells[y / CELL * columns..]) {
-            match <&[u8; CELL]>::try_from(pixels) {
-                Ok(pixels) => cell.add_tones(pixels),
-                Err(_) => cell.add_tones(pixels),
-            }
+            cell.add_tones(pixels);
         }
     }
     Grid { columns, rows, cells }

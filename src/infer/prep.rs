@@ -166,15 +166,6 @@ fn bilinear(picture: &Picture, x: f32, y: f32) -> Option<[u8; 3]> {
 
 /// Packed RGB bytes in another size: area-weighted when smaller, linear when larger; sides may scale differently.
 pub fn resize_rgb(data: &[u8], from: Size, to: Size) -> Result<Vec<u8>> {
-    resize(data, from, to, PixelType::U8x3)
-}
-
-/// The same for a byte a pixel.
-pub fn resize_gray(data: &[u8], from: Size, to: Size) -> Result<Vec<u8>> {
-    resize(data, from, to, PixelType::U8)
-}
-
-fn resize(data: &[u8], from: Size, to: Size, pixel: PixelType) -> Result<Vec<u8>> {
     if from == to {
         return Ok(data.to_vec());
     }
@@ -182,8 +173,8 @@ fn resize(data: &[u8], from: Size, to: Size, pixel: PixelType) -> Result<Vec<u8>
         let message = format!("a picture of {}x{} cannot be scaled", from.width, from.height);
         Error::new(Stage::Infer, ErrorKind::Internal, message).because(e)
     };
-    let source = ImageRef::new(from.width, from.height, data, pixel).map_err(|e| failed(e.to_string()))?;
-    let mut result = Image::new(to.width, to.height, pixel);
+    let source = ImageRef::new(from.width, from.height, data, PixelType::U8x3).map_err(|e| failed(e.to_string()))?;
+    let mut result = Image::new(to.width, to.height, PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     Resizer::new().resize(&source, &mut result, &options).map_err(|e| failed(e.to_string()))?;
     Ok(result.into_vec())

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use image::{GrayImage, Luma};
 use imageproc::geometry::convex_hull;
 use imageproc::point::Point as PixelPoint;
-use imageproc::region_labelling::{Connectivity, connected_components};
 
+use super::components::{Connectivity, components};
 use super::text_db::{grown_by, min_area_rect};
 use crate::types::geometry::{Point, Quad, Size};
 
@@ -89,13 +89,8 @@ pub fn code_shapes(gray: &[u8], size: Size) -> Vec<CodeShape> {
             busy.put_pixel((i % grid.columns) as u32, (i / grid.columns) as u32, Luma([255]));
         }
     }
-    let labels = connected_components(&closed(&busy), Connectivity::Four, Luma([0]));
-    let count = labels.iter().copied().max().unwrap_or(0) as usize;
-    let mut members: Vec<Vec<(usize, usize)>> = vec![Vec::new(); count + 1];
-    for (x, y, label) in labels.enumerate_pixels() {
-        members[label.0[0] as usize].push((x as usize, y as usize));
-    }
-    members.iter().skip(1).filter_map(|cells| shape_of(cells, &grid)).collect()
+    let members = components(&closed(&busy), Connectivity::Four);
+    members.iter().filter_map(|cells| shape_of(cells, &grid)).collect()
 }
 
 impl Cell {
@@ -287,6 +282,14 @@ mod tests {
 
     /// Brightness at a place of the sheet.
     type Paint = Box<dyn Fn(usize, usize) -> u8>;
+
+    #[test]
+    fn a_picture_of_one_cell_has_no_code() {
+        let busy: Vec<u8> = (0..64).map(|i| if bit(i % 8 / 3, i / 24) { 20 } else { 235 }).collect();
+        let size = Size::new(8, 8);
+        assert!(measured(&busy, size).cells[0].is_code_like());
+        assert_eq!(code_shapes(&busy, size), []);
+    }
 
     #[test]
     fn matrix_and_linear_codes_are_found_where_they_are() {

@@ -2,8 +2,8 @@
 //! edges and printed rules do, too, and belong to the blank form.
 
 use image::{GrayImage, Luma};
-use imageproc::region_labelling::{Connectivity, connected_components};
 
+use super::components::{Connectivity, components};
 use crate::types::geometry::{Point, Quad, Rect, Size};
 
 /// Side of a cell, pixels of the flat view.
@@ -184,7 +184,7 @@ impl Marks {
                 length >= RULE_LENGTH && v1 - v0 < RULE_THICKNESS + length.div_ceil(RULE_LEAN)
             })
         };
-        components(&map).into_iter().filter(is_rule).flatten().map(|(u, v)| place(u, v)).collect()
+        components(&map, Connectivity::Eight).into_iter().filter(is_rule).flatten().map(|(u, v)| place(u, v)).collect()
     }
 
     /// The rectangle around what is connected to marks in `from` without leaving `limit`.
@@ -198,7 +198,8 @@ impl Marks {
         let touches = |cells: &Vec<(usize, usize)>| {
             cells.iter().any(|&(x, y)| cells_rect((x, y, x, y)).intersection(from).is_some())
         };
-        let touching: Vec<(usize, usize)> = components(&map).into_iter().filter(touches).flatten().collect();
+        let touching: Vec<(usize, usize)> =
+            components(&map, Connectivity::Eight).into_iter().filter(touches).flatten().collect();
         extent(&touching).and_then(|e| cells_rect(e).intersection(limit))
     }
 
@@ -222,28 +223,11 @@ impl Marks {
     pub fn fields(&self) -> Vec<Rect> {
         let mut out = Vec::new();
         let large = LARGE * (self.columns * self.rows) as f32;
-        for cells in components(&self.map()).into_iter().filter(|cells| cells.len() > 1) {
+        for cells in components(&self.map(), Connectivity::Eight).into_iter().filter(|cells| cells.len() > 1) {
             cut(cells, large, &mut out);
         }
         out
     }
-}
-
-/// Connected cells, by their columns and rows.
-fn components(map: &GrayImage) -> Vec<Vec<(usize, usize)>> {
-    if map.is_empty() {
-        return Vec::new();
-    }
-    let labels = connected_components(map, Connectivity::Eight, Luma([0]));
-    let mut members: Vec<Vec<(usize, usize)>> = Vec::new();
-    for (x, y, label) in labels.enumerate_pixels().filter(|(_, _, l)| l.0[0] > 0) {
-        let number = label.0[0] as usize - 1;
-        if members.len() <= number {
-            members.resize(number + 1, Vec::new());
-        }
-        members[number].push((x as usize, y as usize));
-    }
-    members
 }
 
 fn extent(cells: &[(usize, usize)]) -> Option<Extent> {

@@ -2,6 +2,7 @@
 
 pub mod code;
 pub mod code_shape;
+mod components;
 pub mod document;
 pub mod document_edges;
 pub mod document_fields;

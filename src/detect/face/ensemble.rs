@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::again;
+use super::bars::{Bar, bars};
 use super::fuse::{Head, fused, sigmoid, unweighed};
 pub use super::gather::Networks;
 use super::gather::{Candidate, Window, look};
@@ -76,6 +77,11 @@ const BEYOND_DOUBT: f32 = 0.7;
 /// Probability of a box of the cheap network from which the costly one looks in that heading too. In noise the cheap one
 /// sees nothing, and says nothing.
 const SUGGESTS: f32 = 0.3;
+/// Probability of a head under a bar that could be a window or a sign as well.
+const TRACE: f32 = 0.02;
+/// Scores of heads that are known by a bar over a part of them.
+const DRAWN: f32 = 0.9;
+const LIKELY_DRAWN: f32 = 0.5;
 /// The cheap network sees many an upright face upside down as well, but with less certainty: log odds.
 const ECHO_STEP: f32 = 0.4;
 /// Longest side at which quality is measured: what the networks mostly see.
@@ -108,7 +114,8 @@ impl FaceDetector {
         }
     }
 
-    fn weighed(&mut self, picture: &Picture, effort: Effort) -> Result<Vec<Head>> {
+    /// The heads that are sure enough, and the bars that hide a part of one.
+    fn weighed(&mut self, picture: &Picture, effort: Effort) -> Result<(Vec<Head>, Vec<Bar>)> {
         let quality = Quality::of(&scaled_down(picture, QUALITY_SIDE)?.picture);
         let is_poor = quality.is_poor();
         // Tracks need more than one weak hit, so key frames may tell of weaker ones than photos.
@@ -135,8 +142,9 @@ impl FaceDetector {
                 fused(candidates, picture.size, weights, Some(&cores))
             }
         };
+        let bars = barred(bars(picture)?, &heads, picture.size);
         heads.retain(|head| margin(head, picture.size) >= log_odds(threshold));
-        Ok(heads)
+        Ok((heads, bars))
     }
 
     /// The boxes of these views of the whole picture.
@@ -200,6 +208,13 @@ fn margin(head: &Head, picture: Size) -> f32 {
     log_odds(head.score) - COST_SLOPE * log_share
 }
 
+/// The bars that were drawn beyond doubt, and those on a head of which there is any trace.
+fn barred(bars: Vec<Bar>, heads: &[Head], picture: Size) -> Vec<Bar> {
+    let is_trace = |head: &Head| margin(head, picture) >= log_odds(TRACE);
+    let is_on_one = |bar: &Bar| heads.iter().any(|head| is_trace(head) && bar.is_on(head));
+    bars.into_iter().filter(|bar| bar.is_exact || is_on_one(bar)).collect()
+}
+
 /// Whether another box tells of the same face in another heading with more certainty.
 fn is_echo(candidate: &Candidate, all: &[Candidate]) -> bool {
     let side = |c: &Candidate| (c.width * c.height).max(0.0).sqrt();
@@ -227,8 +242,8 @@ impl Detector for FaceDetector {
         if picture.size.pixels() == 0 {
             return Ok(Vec::new());
         }
-        let heads = match effort {
-            Effort::Fast(headings) => self.glanced(picture, headings)?,
+        let (heads, bars) = match effort {
+            Effort::Fast(headings) => (self.glanced(picture, headings)?, Vec::new()),
             Effort::Key(_) | Effort::Thorough => self.weighed(picture, effort)?,
         };
         let factor = picture.display_from_picture;
@@ -238,7 +253,14 @@ impl Detector for FaceDetector {
             score: sigmoid(margin(head, picture.size)),
             landmarks: head.landmarks.map(|l| l.map(|p| Point::new(p.x * factor, p.y * factor))),
         };
-        Ok(heads.iter().map(detection).filter(|d| d.quad.is_finite()).collect())
+        let barred = |bar: &Bar| Detection {
+            class: Class::Face,
+            quad: bar.head_quad().scaled(factor),
+            score: if bar.is_exact { DRAWN } else { LIKELY_DRAWN },
+            landmarks: None,
+        };
+        let all = heads.iter().map(detection).chain(bars.iter().map(barred));
+        Ok(all.filter(|d| d.quad.is_finite()).collect())
     }
 }
 

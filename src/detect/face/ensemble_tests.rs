@@ -207,3 +207,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_bar_hides_a_head_if_it_was_drawn_beyond_doubt_or_lies_on_a_trace_of_one() {
+    let bar = |x: f32, is_exact| Bar { quad: Rect::new(x, 40.0, 40.0, 16.0).into(), is_exact };
+    let picture = Size::new(400, 300);
+    let head_of = |score: f32| {
+        let mut networks = Networks {
+            yunet: sees("y", move |_| vec![face(Rect::new(100.0, 30.0, 40.0, 50.0), score)]),
+            ..Networks::default()
+        };
+        let mut candidates = Vec::new();
+        look(&mut networks, &black(400, 300), &passes::CHEAP[0], &[Window::whole(picture)], &mut candidates).unwrap();
+        unweighed(candidates, picture)
+    };
+    let table = [
+        ("drawn, nobody seen", bar(100.0, true), 0.0, true),
+        ("likely drawn, nobody seen", bar(100.0, false), 0.0, false),
+        ("likely drawn, on a trace", bar(100.0, false), 0.3, true),
+        ("likely drawn, beside a trace", bar(300.0, false), 0.3, false),
+    ];
+    for (name, bar, score, hides) in table {
+        assert_eq!(barred(vec![bar], &head_of(score), picture).len(), usize::from(hides), "{name}");
+    }
+}

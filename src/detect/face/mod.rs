@@ -1,6 +1,7 @@
 //! Face networks and what is made of their boxes.
 
 mod again;
+mod bars;
 pub mod blazeface;
 pub mod centerface;
 pub mod ensemble;

@@ -80,6 +80,27 @@ def strip(top, bottom, colour):
     return change
 
 
+def bandaged(top, bottom):
+    """As `strip`, but like cloth: a weave, shade towards both ends, a soft edge. Nothing in it is plain."""
+
+    def change(image, picture):
+        rng, image = rng_of(picture), image.astype(np.float32)
+        for quad in picture.shapes:
+            left, right = quad[0] + (quad[3] - quad[0]) * top, quad[1] + (quad[2] - quad[1]) * top
+            low_left, low_right = quad[0] + (quad[3] - quad[0]) * bottom, quad[1] + (quad[2] - quad[1]) * bottom
+            mask = np.zeros(image.shape[:2], np.float32)
+            cv2.fillPoly(mask, [np.round([left, right, low_right, low_left]).astype(np.int32)], 1.0)
+            mask = cv2.GaussianBlur(mask, (0, 0), 1.2)[..., None]
+            along = (np.indices(image.shape[:2]).transpose(1, 2, 0)[..., ::-1] - quad[:2].mean(axis=0)) @ (right - left)
+            shade = 60 * np.clip(2 * along / max(1.0, float((right - left) @ (right - left))), -1, 1) ** 2
+            weave = cv2.GaussianBlur(rng.normal(0, 25, image.shape[:2]).astype(np.float32), (0, 0), 0.8)
+            cloth = np.array([215, 222, 225], np.float32) + (weave - shade)[..., None]
+            image = image * (1 - mask) + cloth * mask
+        return np.clip(image, 0, 255).astype(np.uint8), picture
+
+    return change
+
+
 FACE = {
     "upright": None,
     "turned 90": turned(90), "turned 180": turned(180), "turned 270": turned(270),
@@ -87,5 +108,6 @@ FACE = {
     "noise 25": noisy(25), "blur 3": blurred(3), "dark 1/4": darkened(0.25), "JPEG 15": jpeg(15),
     "strip eyes": strip(0.2, 0.6, (20, 20, 20)), "strip mouth": strip(0.6, 1.0, (205, 190, 170)),
     "strip forehead": strip(0.0, 0.4, (225, 228, 230)),
+    "bandage forehead": bandaged(0.0, 0.4),
 }
 TEXT = {"upright": None, "turned 45": turned(45), "turned 90": turned(90), "turned 180": turned(180)}

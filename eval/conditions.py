@@ -66,15 +66,19 @@ def jpeg(quality):
     return change
 
 
+def band(quad, top, bottom):
+    """The part of a quad between two heights, as shares of its own: again four corners, clockwise."""
+    left, right = quad[3] - quad[0], quad[2] - quad[1]
+    return np.array([quad[0] + left * top, quad[1] + right * top, quad[1] + right * bottom, quad[0] + left * bottom])
+
+
 def strip(top, bottom, colour):
     """Cover each face between two heights, as shares of its box, with a plain colour."""
 
     def change(image, picture):
         image = image.copy()
         for quad in picture.shapes:
-            left, right = quad[0] + (quad[3] - quad[0]) * top, quad[1] + (quad[2] - quad[1]) * top
-            low_left, low_right = quad[0] + (quad[3] - quad[0]) * bottom, quad[1] + (quad[2] - quad[1]) * bottom
-            cv2.fillPoly(image, [np.round([left, right, low_right, low_left]).astype(np.int32)], colour)
+            cv2.fillPoly(image, [np.round(band(quad, top, bottom)).astype(np.int32)], colour)
         return image, picture
 
     return change
@@ -86,13 +90,13 @@ def bandaged(top, bottom):
     def change(image, picture):
         rng, image = rng_of(picture), image.astype(np.float32)
         for quad in picture.shapes:
-            left, right = quad[0] + (quad[3] - quad[0]) * top, quad[1] + (quad[2] - quad[1]) * top
-            low_left, low_right = quad[0] + (quad[3] - quad[0]) * bottom, quad[1] + (quad[2] - quad[1]) * bottom
+            corners = band(quad, top, bottom)
+            across = corners[1] - corners[0]
             mask = np.zeros(image.shape[:2], np.float32)
-            cv2.fillPoly(mask, [np.round([left, right, low_right, low_left]).astype(np.int32)], 1.0)
+            cv2.fillPoly(mask, [np.round(corners).astype(np.int32)], 1.0)
             mask = cv2.GaussianBlur(mask, (0, 0), 1.2)[..., None]
-            along = (np.indices(image.shape[:2]).transpose(1, 2, 0)[..., ::-1] - quad[:2].mean(axis=0)) @ (right - left)
-            shade = 60 * np.clip(2 * along / max(1.0, float((right - left) @ (right - left))), -1, 1) ** 2
+            along = (np.indices(image.shape[:2]).transpose(1, 2, 0)[..., ::-1] - quad[:2].mean(axis=0)) @ across
+            shade = 60 * np.clip(2 * along / max(1.0, float(across @ across)), -1, 1) ** 2
             weave = cv2.GaussianBlur(rng.normal(0, 25, image.shape[:2]).astype(np.float32), (0, 0), 0.8)
             cloth = np.array([215, 222, 225], np.float32) + (weave - shade)[..., None]
             image = image * (1 - mask) + cloth * mask

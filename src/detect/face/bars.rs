@@ -8,6 +8,7 @@ use imageproc::geometry::convex_hull;
 use imageproc::point::Point as PixelPoint;
 
 use super::fuse::{Head, angle_rad};
+use crate::detect::code::gray;
 use crate::detect::components::{Connectivity, labels};
 use crate::detect::text_db::{grown_by, min_area_rect, read_forward};
 use crate::error::Result;
@@ -80,7 +81,7 @@ pub fn bars(picture: &Picture) -> Result<Vec<Bar>> {
     let plane = |c: usize| data.iter().skip(c).step_by(3).copied().collect::<Vec<u8>>();
     let (w, h) = (size.width as usize, size.height as usize);
     let exact = Levels::new((0..3).map(plane).collect(), w, h);
-    let lossy = Levels::new(vec![without_ringing(data, size.width, size.height)], w, h);
+    let lossy = Levels::new(vec![without_ringing(&small.picture)], w, h);
     let mut found: Vec<Bar> = Vec::new();
     for (levels, kind, is_exact) in [(exact, EXACT, true), (lossy, LOSSY, false)] {
         for quad in rectangles(&levels, &kind) {
@@ -93,11 +94,9 @@ pub fn bars(picture: &Picture) -> Result<Vec<Bar>> {
     Ok(found)
 }
 
-fn without_ringing(rgb: &[u8], width: u32, height: u32) -> Vec<u8> {
-    let brightness = |p: &[u8]| ((u32::from(p[0]) * 77 + u32::from(p[1]) * 150 + u32::from(p[2]) * 29) >> 8) as u8;
-    let grey = rgb.chunks_exact(3).map(brightness).collect();
-    let Some(grey) = GrayImage::from_raw(width, height, grey) else { return Vec::new() };
-    median_filter(&grey, 1, 1).into_raw()
+fn without_ringing(picture: &Picture) -> Vec<u8> {
+    let gray = GrayImage::from_raw(picture.size.width, picture.size.height, gray(picture));
+    gray.map_or_else(Vec::new, |gray| median_filter(&gray, 1, 1).into_raw())
 }
 
 /// Planes of one picture, with the least and the greatest level around each pixel.
@@ -219,18 +218,11 @@ fn rectangle(region: &[usize], levels: &Levels, kind: &Kind) -> Option<Quad> {
     (is_bar && is_outlined(region, &quad, levels, kind)).then_some(quad)
 }
 
-/// First and last pixel of each row of a region: its hull has no others.
+/// First and last pixel of each row of a region, which has them row by row: its hull has no others.
 fn row_ends(region: &[usize], w: usize) -> Vec<PixelPoint<i32>> {
-    let first = region.iter().min().map_or(0, |i| i / w);
-    let mut ends: Vec<Option<(usize, usize)>> = Vec::new();
-    for (x, row) in region.iter().map(|i| (i % w, i / w - first)) {
-        ends.resize(ends.len().max(row + 1), None);
-        let (low, high) = ends[row].unwrap_or((x, x));
-        ends[row] = Some((low.min(x), high.max(x)));
-    }
-    let point = |x: usize, row: usize| PixelPoint::new(x as i32, (first + row) as i32);
-    let both = |(row, ends): (usize, &Option<(usize, usize)>)| ends.map(|(a, b)| [point(a, row), point(b, row)]);
-    ends.iter().enumerate().filter_map(both).flatten().collect()
+    let rows = region.chunk_by(|a, b| a / w == b / w);
+    let ends = rows.flat_map(|row| row.first().into_iter().chain(row.last()));
+    ends.map(|i| PixelPoint::new((i % w) as i32, (i / w) as i32)).collect()
 }
 
 /// Even inside, and another colour all around; sides beyond the picture's edge are not asked.

@@ -5,7 +5,6 @@
 use std::collections::HashSet;
 
 use image::{GrayImage, Luma};
-use imageproc::geometry::convex_hull;
 use imageproc::point::Point as PixelPoint;
 
 use super::components::{Connectivity, components};
@@ -217,8 +216,7 @@ fn shape_of(members: &[(usize, usize)], grid: &Grid) -> Option<CodeShape> {
         let (x, y) = (x as i32, y as i32);
         corners.extend([(x, y), (x + 1, y), (x, y + 1), (x + 1, y + 1)].map(|(x, y)| PixelPoint::new(x, y)));
     }
-    let hull: Vec<(f32, f32)> = convex_hull(corners).iter().map(|p| (p.x as f32, p.y as f32)).collect();
-    let rect = min_area_rect(&hull)?;
+    let rect = min_area_rect(corners)?;
     let (long, short) = (rect.width().max(rect.height()), rect.width().min(rect.height()));
     let filled = members.len() as f32 / rect.area().max(1.0);
     let coherence = sum.coherence();

@@ -4,6 +4,7 @@
 use image::{GrayImage, Luma};
 use imageproc::contours::{BorderType, find_contours};
 use imageproc::geometry::convex_hull;
+use imageproc::point::Point as PixelPoint;
 
 use crate::types::geometry::{Point, Quad, Size};
 
@@ -73,9 +74,8 @@ pub fn text_boxes(map: &ProbabilityMap, settings: &DbSettings) -> Vec<TextBox> {
         .into_iter()
         .filter(|contour| contour.border_type == BorderType::Outer)
         .filter_map(|contour| {
-            let hull: Vec<(f32, f32)> = convex_hull(contour.points).iter().map(|p| (p.x as f32, p.y as f32)).collect();
             // Less one for the frame, plus half for the middle of a pixel.
-            let rect = min_area_rect(&hull)?.map(|p| Point::new(p.x - 0.5, p.y - 0.5));
+            let rect = min_area_rect(contour.points)?.map(|p| Point::new(p.x - 0.5, p.y - 0.5));
             // The rectangle goes through the middles of the outermost pixels.
             let quad = grown_by(&rect, 0.5);
             if quad.width().min(quad.height()) < settings.min_side {
@@ -107,8 +107,9 @@ fn binary(map: &ProbabilityMap, threshold: f32) -> GrayImage {
     image
 }
 
-/// Smallest rectangle around the corners of a convex polygon; one of its sides lies on an edge of the polygon.
-pub(super) fn min_area_rect(hull: &[(f32, f32)]) -> Option<Quad> {
+/// Smallest rectangle around points; one of its sides lies on an edge of their hull. `None` without points.
+pub(super) fn min_area_rect(points: Vec<PixelPoint<i32>>) -> Option<Quad> {
+    let hull: Vec<(f32, f32)> = convex_hull(points).iter().map(|p| (p.x as f32, p.y as f32)).collect();
     let angles = (0..hull.len()).map(|i| {
         let (a, b) = (hull[i], hull[(i + 1) % hull.len()]);
         (b.1 - a.1).atan2(b.0 - a.0)
@@ -116,7 +117,7 @@ pub(super) fn min_area_rect(hull: &[(f32, f32)]) -> Option<Quad> {
     let rect_at = |angle: f32| {
         let (s, c) = angle.sin_cos();
         let (mut u0, mut u1, mut v0, mut v1) = (f32::MAX, f32::MIN, f32::MAX, f32::MIN);
-        for &(x, y) in hull {
+        for &(x, y) in &hull {
             let (u, v) = (x * c + y * s, y * c - x * s);
             (u0, u1, v0, v1) = (u0.min(u), u1.max(u), v0.min(v), v1.max(v));
         }

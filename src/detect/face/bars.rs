@@ -4,7 +4,6 @@
 
 use image::{GrayImage, Luma};
 use imageproc::filter::median_filter;
-use imageproc::geometry::convex_hull;
 use imageproc::point::Point as PixelPoint;
 
 use super::fuse::{Head, angle_rad};
@@ -207,9 +206,8 @@ impl Area {
 
 /// The rectangle that these pixels fill, if it is a bar.
 fn rectangle(region: &[usize], levels: &Levels, kind: &Kind) -> Option<Quad> {
-    let hull: Vec<(f32, f32)> =
-        convex_hull(row_ends(region, levels.w)).iter().map(|p| (p.x as f32 + 0.5, p.y as f32 + 0.5)).collect();
-    let inner = grown_by(&min_area_rect(&hull)?, 0.5);
+    let middles = min_area_rect(row_ends(region, levels.w))?.map(|p| Point::new(p.x + 0.5, p.y + 0.5));
+    let inner = grown_by(&middles, 0.5);
     // Its outermost pixels have others beside them.
     let quad = read_forward(&grown_by(&inner, 1.0));
     let is_bar = ASPECT.contains(&(quad.width() / quad.height()))

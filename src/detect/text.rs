@@ -223,12 +223,15 @@ pub(super) fn probabilities(network: &mut dyn Network, picture: &Picture) -> Res
 
 /// Raises the map to the probabilities of a view; `map_from_view` is a shift with quarter turns.
 fn raise(map: &mut ProbabilityMap, probabilities: &[f32], view: Size, map_from_view: &Affine) {
-    let width = map.size.width as usize;
+    let width = map.size.width as isize;
+    let step = map_from_view.xx as isize + map_from_view.yx as isize * width;
     for (y, row) in probabilities.chunks_exact(view.width as usize).enumerate() {
-        for (x, p) in row.iter().enumerate() {
-            let at = map_from_view.apply(Point::new(x as f32 + 0.5, y as f32 + 0.5));
-            let there = &mut map.data[at.y as usize * width + at.x as usize];
+        let first = map_from_view.apply(Point::new(0.5, y as f32 + 0.5));
+        let mut at = first.y as isize * width + first.x as isize;
+        for p in row {
+            let there = &mut map.data[at as usize];
             *there = (*there).max(byte(*p));
+            at += step;
         }
     }
 }

@@ -2,6 +2,8 @@ use std::io::Cursor;
 
 use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use image::{DynamicImage, ImageDecoder, RgbImage};
+use imageproc::filter::median_filter;
+use proptest::prelude::*;
 
 use super::*;
 use crate::types::geometry::{Rect, Size};
@@ -111,4 +113,14 @@ fn inside(polygon: &[Point], p: Point) -> bool {
     let (mut left, mut right) = (false, false);
     cross.for_each(|c| if c > 0.0 { left = true } else { right |= c < 0.0 });
     !(left && right)
+}
+
+proptest! {
+    #[test]
+    fn medians_are_those_of_another_implementation(w in 1u32..9, levels in prop::collection::vec(0u8..255, 1..80)) {
+        let h = (levels.len() as u32).div_ceil(w);
+        let picture = GrayImage::from_fn(w, h, |x, y| image::Luma([levels[(y * w + x) as usize % levels.len()]]));
+        let expected = median_filter(&picture, 1, 1).into_raw();
+        prop_assert_eq!(median(picture.as_raw(), w as usize), expected);
+    }
 }

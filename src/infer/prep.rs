@@ -256,17 +256,20 @@ impl InputSpec {
         assert!(w <= cw && h <= ch && data.len() == w * h * 3, "the picture must lie inside its canvas");
         let table: [[f32; 256]; 3] =
             std::array::from_fn(|c| std::array::from_fn(|v| (v as f32 - self.mean[c]) * self.scale[c]));
-        let source = |c: usize| if self.channels == Channels::Rgb { c } else { 2 - c };
+        let source: [usize; 3] = if self.channels == Channels::Rgb { [0, 1, 2] } else { [2, 1, 0] };
         let mut values = Vec::with_capacity(cw * ch * 3);
         match self.layout {
             Layout::Nchw => {
-                for (c, table) in table.iter().enumerate() {
-                    values.resize((c + 1) * cw * ch, table[0]);
-                    let plane = &mut values[c * cw * ch..];
-                    for (row, bytes) in plane.chunks_exact_mut(cw).zip(data.chunks_exact((w * 3).max(1))) {
-                        for (value, pixel) in row.iter_mut().zip(bytes.chunks_exact(3)) {
-                            *value = table[usize::from(pixel[source(c)])];
-                        }
+                table.iter().enumerate().for_each(|(c, table)| values.resize((c + 1) * cw * ch, table[0]));
+                let (first, others) = values.split_at_mut(cw * ch);
+                let (second, third) = others.split_at_mut(cw * ch);
+                let rows = first.chunks_exact_mut(cw).zip(second.chunks_exact_mut(cw)).zip(third.chunks_exact_mut(cw));
+                for (((first, second), third), bytes) in rows.zip(data.chunks_exact((w * 3).max(1))) {
+                    let places = first.iter_mut().zip(second).zip(third);
+                    for (((first, second), third), pixel) in places.zip(bytes.chunks_exact(3)) {
+                        *first = table[0][usize::from(pixel[source[0]])];
+                        *second = table[1][usize::from(pixel[source[1]])];
+                        *third = table[2][usize::from(pixel[source[2]])];
                     }
                 }
                 Tensor::new(vec![1, 3, ch, cw], values)
@@ -277,7 +280,7 @@ impl InputSpec {
                 for (row, bytes) in values.chunks_exact_mut(cw * 3).zip(data.chunks_exact((w * 3).max(1))) {
                     for (value, pixel) in row.chunks_exact_mut(3).zip(bytes.chunks_exact(3)) {
                         for c in 0..3 {
-                            value[c] = table[c][usize::from(pixel[source(c)])];
+                            value[c] = table[c][usize::from(pixel[source[c]])];
                         }
                     }
                 }

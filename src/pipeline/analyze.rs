@@ -11,23 +11,24 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
 use super::clock::timed;
-use super::detectors::{Ask, Detectors, models_used, zoo};
+use super::detectors::{Detectors, models_used, zoo};
+use super::looking::{Looked, Task, Work, look_all};
 use super::plans;
 use super::schedule::{Feedback, Look, Place, TEXT_EVERY, look as scheduled};
-use super::settings::{Settings, Targets, Unseen};
+use super::settings::{Settings, Targets};
 use super::source::{CLIP_GLANCE_SIDE, CLIP_PICTURE_SIDE, Opened, Pictures, hash, open};
 use super::tone::ToneSamples;
-use super::worker::{Job, Outcome, next_of, no_thread};
+use super::worker::{Job, Outcome, no_thread};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::infer::zoo::Zoo;
 use crate::plan::file::frame_table;
 use crate::plan::unseen::unseen_faces;
 use crate::plan::{PolicySettings, RegionBuilder};
-use crate::track::{FreshEdges, GlobalMotion, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker};
-use crate::types::detection::{Class, Detection, FaceLook, FrameDetections, Headings, Person};
-use crate::types::frame::{Frame, MediaKind, Picture, SourceInfo};
+use crate::track::{FreshEdges, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker};
+use crate::types::detection::{Class, Headings, Person};
+use crate::types::frame::{Frame, MediaKind, SourceInfo};
 use crate::types::geometry::Margins;
-use crate::types::plan::{MaskStyle, PLAN_VERSION, PlanHeader, RedactionPlan};
+use crate::types::plan::{PLAN_VERSION, PlanHeader, RedactionPlan};
 use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::time::{FrameIndex, FrameSpan, FrameTimes};
 use crate::types::timing::Part;
@@ -35,32 +36,6 @@ use crate::types::track::Track;
 
 /// Longest side of the small grey pictures that tracks are followed in, pixels.
 const LUMA_SIDE: u32 = 320;
-/// Least score of a head that is masked because of a pose: whoever asks for it wants no more evidence.
-const HEAD_SCORE: f32 = 0.5;
-
-/// One frame on its way to the networks.
-struct Work {
-    frame: FrameIndex,
-    pts: i64,
-    /// Small for clips.
-    picture: Picture,
-    /// A larger one, when something small is looked for.
-    large: Option<Picture>,
-    luma: Luma,
-    motion: GlobalMotion,
-    scene_cut: bool,
-    look: Look,
-}
-
-/// One frame behind the networks.
-struct Looked {
-    found: FrameDetections,
-    luma: Luma,
-    motion: GlobalMotion,
-    tones: ToneSamples,
-    people: Vec<Person>,
-}
-
 /// What the networks told of all frames.
 #[derive(Default)]
 struct Seen {
@@ -149,7 +124,7 @@ fn look(opened: Opened, info: &SourceInfo, job: &Job, zoo: &Zoo, observer: &dyn 
     let threads = if info.kind == MediaKind::Photo { 1 } else { job.settings.inference_threads.max(1) };
     let detectors = Detectors::for_redaction(&job.settings, zoo, threads)?;
     // Key frames take many times as long as others: with fewer pictures waiting, workers would wait for each other.
-    let (work_out, work_in) = sync_channel::<Work>(threads * 4);
+    let (work_out, work_in) = sync_channel::<Task>(threads * 4);
     let (looked_out, looked_in) = sync_channel::<Result<Looked>>(threads * 2);
     let work_in = Arc::new(Mutex::new(work_in));
     let first = opened.source.info().time_base;
@@ -160,7 +135,7 @@ fn look(opened: Opened, info: &SourceInfo, job: &Job, zoo: &Zoo, observer: &dyn 
         for (number, mut detectors) in detectors.into_iter().enumerate() {
             let (work_in, looked_out) = (Arc::clone(&work_in), looked_out.clone());
             let settings = &job.settings;
-            let looking = move || run_networks(&mut detectors, settings, &work_in, &looked_out, observer);
+            let looking = move || look_all(&mut detectors, settings, &work_in, &looked_out, observer);
             spawn(format!("look-{number}")).spawn_scoped(scope, looking).map_err(failed)?;
         }
         drop((looked_out, work_in));
@@ -190,7 +165,7 @@ fn look(opened: Opened, info: &SourceInfo, job: &Job, zoo: &Zoo, observer: &dyn 
 struct Scheduler<'a> {
     info: &'a SourceInfo,
     feedback: &'a Feedback,
-    out: SyncSender<Work>,
+    out: SyncSender<Task>,
     small: Pictures,
     large: Pictures,
     scene_start: FrameIndex,
@@ -218,7 +193,8 @@ impl Scheduler<'_> {
         if has_larger && (work.look.wide || work.look.ask.text.is_some()) {
             work.large = Some(self.large.picture(&frame)?);
         }
-        self.out.send(work).map_err(|_| Error::new(Stage::Detect, ErrorKind::Internal, "the detectors stopped"))
+        let stopped = |_| Error::new(Stage::Detect, ErrorKind::Internal, "the detectors stopped");
+        work.into_tasks().into_iter().try_for_each(|task| self.out.send(task).map_err(stopped))
     }
 }
 
@@ -227,7 +203,7 @@ fn decode(
     mut opened: Opened,
     info: &SourceInfo,
     targets: Targets,
-    out: SyncSender<Work>,
+    out: SyncSender<Task>,
     feedback: &Feedback,
     observer: &dyn Observer,
 ) -> Result<Decoded> {
@@ -267,77 +243,6 @@ fn decode(
     }
     scheduler.release(true)?;
     Ok(told)
-}
-
-fn run_networks(
-    detectors: &mut Detectors,
-    settings: &Settings,
-    work_in: &Mutex<Receiver<Work>>,
-    looked_out: &SyncSender<Result<Looked>>,
-    observer: &dyn Observer,
-) {
-    while let Some(work) = next_of(work_in) {
-        let looked = detect(detectors, &work, settings.unseen, observer);
-        let looked = looked.map(|(detections, people)| behind(work, settings.style, detections, people));
-        let failed = looked.is_err();
-        if looked_out.send(looked).is_err() || failed {
-            break;
-        }
-    }
-}
-
-fn detect(
-    detectors: &mut Detectors,
-    work: &Work,
-    unseen: Unseen,
-    observer: &dyn Observer,
-) -> Result<(Vec<Detection>, Vec<Person>)> {
-    let Look { ask: Ask { faces, text }, wide } = work.look;
-    let large = work.large.as_ref().unwrap_or(&work.picture);
-    let (mut found, mut people) = (Vec::new(), Vec::new());
-    if faces.is_some() {
-        let picture = if wide { large } else { &work.picture };
-        let look = || -> Result<_> {
-            let found = detectors.faces(picture, faces)?;
-            Ok((found, if wide { detectors.people(picture)? } else { Vec::new() }))
-        };
-        (found, people) = timed(observer, Phase::Analyze, Part::Faces, look)?;
-    }
-    if unseen == Unseen::Head {
-        let heads = people.iter().filter_map(|person| head_without_face(person, &found)).collect::<Vec<_>>();
-        found.extend(heads);
-    }
-    if text.is_some() {
-        let look = || detectors.add_print(large, text, &mut found);
-        timed(observer, Phase::Analyze, Part::Text, look)?;
-    }
-    Ok((found, people))
-}
-
-/// The head of a person as if its face had been found, unless it was.
-fn head_without_face(person: &Person, faces: &[Detection]) -> Option<Detection> {
-    let center = person.head.center();
-    let is_found = faces.iter().any(|d| d.class == Class::Face && d.quad.contains(center));
-    let score = person.score.max(HEAD_SCORE);
-    (!is_found).then_some(Detection { class: Class::Face, quad: person.head, score, landmarks: None })
-}
-
-fn behind(work: Work, style: MaskStyle, detections: Vec<Detection>, people: Vec<Person>) -> Looked {
-    let face_look = match work.look.ask.faces {
-        None => FaceLook::None,
-        Some(effort) if effort.is_fast() => FaceLook::Glance,
-        Some(_) => FaceLook::Thorough,
-    };
-    let tones = ToneSamples::of(style, work.frame, &work.picture, &detections);
-    let found = FrameDetections {
-        frame: work.frame,
-        pts: work.pts,
-        detections,
-        scene_cut: work.scene_cut,
-        face_look,
-        text_looked: work.look.ask.text.is_some(),
-    };
-    Looked { found, luma: work.luma, motion: work.motion, tones, people }
 }
 
 /// Puts frames back in order and tracks what was found.

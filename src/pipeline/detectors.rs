@@ -126,7 +126,10 @@ impl Detectors {
     /// Everything that is found, in display space.
     pub fn detect(&mut self, picture: &Picture, ask: Ask) -> Result<Vec<Detection>> {
         let mut found = self.faces(picture, ask.faces)?;
-        self.add_print(picture, ask.text, &mut found)?;
+        found.extend(self.print(picture, ask.text)?);
+        if ask.text.is_some() {
+            self.relate(picture, &mut found)?;
+        }
         Ok(found)
     }
 
@@ -146,17 +149,22 @@ impl Detectors {
         }
     }
 
-    /// Adds text, codes and documents, if they are asked for, to the faces of the same frame: a head among lines of text
-    /// makes a document.
-    pub fn add_print(&mut self, picture: &Picture, effort: Option<Effort>, found: &mut Vec<Detection>) -> Result<()> {
-        let Some(effort) = effort else { return Ok(()) };
+    /// Text and codes, if they are asked for.
+    pub fn print(&mut self, picture: &Picture, effort: Option<Effort>) -> Result<Vec<Detection>> {
+        let (mut found, Some(effort)) = (Vec::new(), effort) else { return Ok(Vec::new()) };
         if let Some(text) = &mut self.text {
             found.extend(text.detect(picture, effort)?);
         }
         if let Some(codes) = &mut self.codes {
             found.extend(codes.detect(picture, effort)?);
-            drop_paragraphs(found);
         }
+        Ok(found)
+    }
+
+    /// Settles what all that was found in a frame in which print was looked for makes together: no code is a paragraph,
+    /// and a head among lines of text makes a document.
+    pub fn relate(&self, picture: &Picture, found: &mut Vec<Detection>) -> Result<()> {
+        drop_paragraphs(found);
         if self.text.is_some() && self.documents != Documents::Off {
             let documents = documents(picture, found)?;
             self.drop_lines(found, &documents);

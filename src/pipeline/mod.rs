@@ -14,6 +14,7 @@ mod contents;
 mod detectors;
 pub mod gate;
 pub mod journal;
+mod looking;
 mod overlap;
 mod plans;
 pub mod render;

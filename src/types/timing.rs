@@ -15,8 +15,9 @@ pub enum Part {
     /// Scaling for the networks, cuts, camera motion.
     Prepare,
     Faces,
-    /// Text, codes and documents.
+    /// Text and codes.
     Text,
+    Documents,
     Track,
     /// Masks into the frame, conversion, digest.
     Mask,

@@ -34,7 +34,7 @@ impl Sensitivity {
     fn threshold(self, is_poor: bool) -> f32 {
         match (self, is_poor) {
             (Sensitivity::Low, false) => 0.4,
-            (Sensitivity::Normal, false) => 0.3,
+            (Sensitivity::Normal, false) => 0.32,
             (Sensitivity::Low, true) => 0.25,
             (Sensitivity::High, false) | (Sensitivity::Normal, true) => 0.15,
             (Sensitivity::Max, false) | (Sensitivity::High, true) => 0.08,

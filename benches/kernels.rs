@@ -130,7 +130,7 @@ fn check_of_a_mask(bencher: Bencher) {
 #[divan::bench]
 fn inpainting_of_a_head(bencher: Bencher) {
     let (picture, mask) = (picture(HD), head_mask(HD));
-    bencher.bench(|| without_masks(black_box(&picture), [&mask]));
+    bencher.bench(|| without_masks(black_box(&picture), 1.0, [&mask]).into_owned());
 }
 
 #[divan::bench]

@@ -1,6 +1,7 @@
 //! The gate: one file of any origin, looked at without a plan. Every byte of its container is accounted for, every frame
 //! is decoded, and networks that redaction does not use look for faces and text.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::Mutex;
@@ -230,10 +231,8 @@ fn second_opinion(
 }
 
 /// The picture without masks of the fill's colour.
-fn bare(picture: &Picture, fill: [u8; 3]) -> Picture {
-    let flat = Picture::new(picture.size, picture.data.clone(), 1.0);
-    let bare = without_masks(&flat, [&fills(picture, fill)]);
-    Picture::new(bare.size, bare.data, picture.display_from_picture)
+fn bare(picture: &Picture, fill: [u8; 3]) -> Cow<'_, Picture> {
+    without_masks(picture, 1.0, [&fills(picture, fill)])
 }
 
 /// What the hits of a frame mean. `second`: what another network for text sees in it, if it was asked.

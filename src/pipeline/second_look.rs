@@ -77,7 +77,8 @@ pub fn search_all(
 
 /// Networks see the picture without its masks; hits are judged on the picture.
 fn judged(detectors: &mut Detectors, look: &Look<'_>) -> Result<Verdict> {
-    let bare = without_masks(&look.picture, look.masks.masks.iter().map(|m| &m.coverage));
+    let coverages = look.masks.masks.iter().map(|m| &m.coverage);
+    let bare = without_masks(&look.picture, look.picture.display_from_picture, coverages);
     let hits = hits_beside_masks(detectors, look.ask, &look.picture, &bare)?;
     let place = |r: &&&Region| r.quad_at(look.frame);
     let redacted = look.regions.iter().filter(|r| r.decision.is_redact());

@@ -1,5 +1,7 @@
 //! From pictures to tensors: scaling, cutting, turning, normalising, and the way back for coordinates.
 
+use std::borrow::Cow;
+
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
@@ -222,6 +224,15 @@ pub fn cropped(picture: &Picture, area: Rect) -> Derived {
     }
 }
 
+/// The same with the map of its points, and without a copy where `area` is all of the picture.
+pub fn part(picture: &Picture, area: Rect) -> (Cow<'_, Picture>, Affine) {
+    if area == Rect::new(0.0, 0.0, picture.size.width as f32, picture.size.height as f32) {
+        return (Cow::Borrowed(picture), Affine::IDENTITY);
+    }
+    let crop = cropped(picture, area);
+    (Cow::Owned(crop.picture), crop.source_from_derived)
+}
+
 /// Order of the channels that a network was trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channels {
@@ -380,6 +391,16 @@ mod tests {
         let tensor = nhwc.tensor(&data, Size::new(1, 2), Size::new(2, 2));
         assert_eq!(tensor.shape, [1, 2, 2, 3]);
         assert_eq!(tensor.data, [5., 10., 15., 0., 0., 0., 20., 25., 30., 0., 0., 0.]);
+    }
+
+    #[test]
+    fn a_part_is_a_copy_only_where_it_is_smaller() {
+        let picture = numbered(9, 5);
+        let (whole, map) = part(&picture, Rect::new(0.0, 0.0, 9.0, 5.0));
+        assert!(matches!(whole, Cow::Borrowed(_)) && map == Affine::IDENTITY);
+        let area = Rect::new(2.0, 1.0, 7.0, 4.0);
+        let (smaller, map) = part(&picture, area);
+        assert_eq!((&*smaller, map), (&cropped(&picture, area).picture, Affine::scale_shift(1.0, 1.0, 2.0, 1.0)));
     }
 
     #[test]

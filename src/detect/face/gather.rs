@@ -4,7 +4,7 @@ use super::passes::{Net, Scale, Views};
 use super::{FaceNetwork, RawFace};
 use crate::detect::tiles::tiles;
 use crate::error::Result;
-use crate::infer::prep::{Derived, Turn, cropped, mirrored, rotated, scaled, turned};
+use crate::infer::prep::{Derived, Turn, mirrored, part, rotated, scaled, turned};
 use crate::types::frame::Picture;
 use crate::types::geometry::{Point, Quad, Rect, Size};
 
@@ -142,13 +142,9 @@ fn tile_windows(size: Size, factor: f32) -> Vec<Window> {
 
 /// The window's area at the scale of the view.
 fn part_of(picture: &Picture, window: &Window, factor: f32) -> Result<Derived> {
-    if window.area == Window::whole(picture.size).area {
-        return scaled(picture, factor);
-    }
-    let crop = cropped(picture, window.area);
-    let part = scaled(&crop.picture, factor)?;
-    let map = crop.source_from_derived.after(&part.source_from_derived);
-    Ok(Derived { picture: part.picture, source_from_derived: map })
+    let (part, picture_from_part) = part(picture, window.area);
+    let view = scaled(&part, factor)?;
+    Ok(Derived { source_from_derived: picture_from_part.after(&view.source_from_derived), picture: view.picture })
 }
 
 fn turned_by_eighths(picture: &Picture, eighths: u8) -> Derived {

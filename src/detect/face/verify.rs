@@ -4,7 +4,7 @@
 use super::{FaceNetwork, RawFace};
 use crate::detect::{nms, tiles};
 use crate::error::Result;
-use crate::infer::prep::{Turn, cropped, scaled_down, turned};
+use crate::infer::prep::{Turn, part, scaled_down, turned};
 use crate::types::detection::{Class, Detection, Effort};
 use crate::types::frame::Picture;
 use crate::types::geometry::{Quad, Rect};
@@ -68,14 +68,14 @@ impl FaceVerifier {
     }
 
     fn tile(&mut self, picture: &Picture, area: Rect, turns: &[Turn], found: &mut Vec<(RawFace, Quad)>) -> Result<()> {
-        let tile = cropped(picture, area);
-        if tile.picture.is_blank() {
+        let (tile, picture_from_tile) = part(picture, area);
+        if tile.is_blank() {
             // No network runs that would tell of progress.
             beat();
             return Ok(());
         }
-        let small = scaled_down(&tile.picture, self.blazeface.input_side().unwrap_or(u32::MAX))?;
-        let picture_from_small = tile.source_from_derived.after(&small.source_from_derived);
+        let small = scaled_down(&tile, self.blazeface.input_side().unwrap_or(u32::MAX))?;
+        let picture_from_small = picture_from_tile.after(&small.source_from_derived);
         for &turn in turns {
             let view = turned(&small.picture, turn);
             let map = picture_from_small.after(&view.source_from_derived);

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! decoding thread -> bounded queue -> this thread: masks, orientation and format, digest, encoder (own threads)
+//!                                       \-> now and then, unmasked: searching thread
 //! ```
 //!
 //! Masks are drawn in the decoder's own format and orientation, before anything else happens to the frame.
@@ -9,14 +10,17 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::ahead::decode_ahead;
 use super::clock::timed;
+use super::detectors::Ask;
 use super::plans;
-use super::search::SourceSearch;
+use super::search::{SourceSample, SourceSearch};
 use super::settings::{AudioChoice, ENCODER_THREADS, Settings};
 use super::source::{Opened, hash, open};
-use super::worker::{Job, Outcome};
+use super::worker::{Job, Outcome, next_of, share_out};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::encode::{AudioMode, ClipSink, EncodeSettings};
 use crate::media::normalize::Normalizer;
@@ -25,7 +29,7 @@ use crate::plan::file::frame_table;
 use crate::render::FrameMasks;
 use crate::render::raster::Canvas;
 use crate::types::finding::{Finding, Rule, Severity};
-use crate::types::frame::{Frame, MediaKind, SourceInfo};
+use crate::types::frame::{Frame, MediaKind, Picture, SourceInfo};
 use crate::types::plan::{PlanHeader, RedactionPlan, Region};
 use crate::types::progress::{Continue, Observer, Phase};
 use crate::types::report::VerifyReport;
@@ -38,6 +42,8 @@ use crate::verify::sidecar::DigestWriter;
 /// Starts later than this are taken for a broadcaster's running clock and moved to zero, as are starts before zero,
 /// which MP4 can't tell.
 const LATEST_START_SECS: f64 = 10.0;
+/// Pictures of the source that wait for the networks.
+const MAX_WAITING_LOOKS: usize = 1;
 
 /// Renders the plan into `staged`, with a digest of every frame that the encoder got in `digest`.
 ///
@@ -100,8 +106,10 @@ fn render_photo(mut opened: Opened, order: Order) -> Result<Outcome> {
     let failed = || Error::new(Stage::Decode, ErrorKind::Damaged, "holds no picture");
     let mut frame = opened.source.next_frame()?.ok_or_else(failed)?;
     check_frames(&plan.header, &[frame.pts], &info)?;
-    let mut search = SourceSearch::new(plan, settings, &info)?;
-    search.look(&frame)?;
+    let mut search = SourceSearch::new(settings)?;
+    if let Some((picture, ask)) = SourceSample::new(plan, settings, &info).due(&frame)? {
+        search.look(&picture, ask)?;
+    }
     Painter::new(plan, &info, &frame).paint(&mut frame)?;
     digests.write(&FrameDigest::of(&frame))?;
     digests.finish()?;
@@ -115,7 +123,7 @@ fn render_photo(mut opened: Opened, order: Order) -> Result<Outcome> {
     if observer.progress(Phase::Render, 1, Some(1)) == Continue::Cancel {
         return Err(interrupted());
     }
-    Ok(Outcome { frames: 1, verify: Some(seen_in_source(&search)), ..Outcome::default() })
+    Ok(Outcome { frames: 1, verify: Some(search.report()), ..Outcome::default() })
 }
 
 /// Draws the masks of a plan into frames that come in order.
@@ -162,12 +170,29 @@ impl<'a> ActiveRegions<'a> {
     }
 }
 
+/// Searches the source on a thread of its own: the encoder would wait for the networks.
 fn render_clip(opened: Opened, order: Order) -> Result<Outcome> {
+    let (settings, observer) = (order.settings, order.observer);
+    let search = |(): &mut (), looks: &Mutex<Receiver<(Picture, Ask)>>| -> Result<VerifyReport> {
+        let mut search = SourceSearch::new(settings)?;
+        while let Some((picture, ask)) = next_of(looks) {
+            timed(observer, Phase::Render, Part::Search, || search.look(&picture, ask))?;
+        }
+        Ok(search.report())
+    };
+    let (searched, rendered) =
+        share_out(vec![()], MAX_WAITING_LOOKS, search, |looks| render_frames(opened, order, looks))?;
+    // A search that failed ends the rendering: its error is the cause.
+    let verify = searched.into_iter().collect::<Result<Vec<_>>>()?.pop();
+    rendered.map(|outcome| Outcome { verify, ..outcome })
+}
+
+fn render_frames(opened: Opened, order: Order, looks: &SyncSender<(Picture, Ask)>) -> Result<Outcome> {
     let Order { file, plan, settings, staged, mut digests, observer } = order;
     let info = opened.source.info().clone();
     let mut normalizer = Normalizer::new(&info, settings.encoding.keep_depth);
     let mut outcome = Outcome::default();
-    let mut search = SourceSearch::new(plan, settings, &info)?;
+    let mut sample = SourceSample::new(plan, settings, &info);
     let mut pts = Vec::new();
     std::thread::scope(|scope| {
         let frames =
@@ -178,8 +203,8 @@ fn render_clip(opened: Opened, order: Order) -> Result<Outcome> {
         for frame in frames {
             let mut frame = frame?;
             pts.push(frame.pts);
-            if search.is_due(&frame) {
-                timed(observer, Phase::Render, Part::Search, || search.look(&frame))?;
+            if let Some(look) = sample.due(&frame)? {
+                looks.send(look).map_err(|_| Error::new(Stage::Render, ErrorKind::Internal, "the search stopped"))?;
             }
             let painter = painter.get_or_insert_with(|| Painter::new(plan, &info, &frame));
             let masked = timed(observer, Phase::Render, Part::Mask, || -> Result<Frame> {
@@ -216,13 +241,7 @@ fn render_clip(opened: Opened, order: Order) -> Result<Outcome> {
         timed(observer, Phase::Render, Part::Encode, || Box::new(sink).finish())
     })?;
     digests.finish()?;
-    outcome.verify = Some(seen_in_source(&search));
     Ok(outcome)
-}
-
-/// The source's part of the verification report.
-fn seen_in_source(search: &SourceSearch) -> VerifyReport {
-    VerifyReport { frames_searched_source: search.looks, hits_source: search.hits, ..VerifyReport::default() }
 }
 
 /// Ticks that are taken off every timestamp of a clip whose first frame is shown at `first_pts`.

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::types::detection::{Class, Detection, Effort, Headings};
 use crate::types::frame::{Frame, MediaKind, Picture, SourceInfo};
 use crate::types::plan::RedactionPlan;
+use crate::types::report::VerifyReport;
 use crate::types::time::{FrameIndex, FrameSpan};
 use crate::verify::redetect::{Thresholds, Timeline, doubt_filling, frames_to_search, leans_on_filling};
 
@@ -63,19 +64,14 @@ pub fn hits_beside_masks(
     Ok(hits)
 }
 
-/// Counts hits in the frames of the source, before they are masked.
-pub struct SourceSearch {
-    detectors: Detectors,
+/// The frames of the source in which the reserved networks look before it is masked.
+pub struct SourceSample {
     frames: BTreeMap<FrameIndex, Ask>,
     pictures: Pictures,
-    /// Frames that were looked at, and hits in them.
-    pub looks: u64,
-    pub hits: u64,
 }
 
-impl SourceSearch {
-    pub fn new(plan: &RedactionPlan, settings: &Settings, info: &SourceInfo) -> Result<Self> {
-        let detectors = Detectors::for_verification(settings, &zoo(settings)?)?;
+impl SourceSample {
+    pub fn new(plan: &RedactionPlan, settings: &Settings, info: &SourceInfo) -> Self {
         let mut frames = due_frames(plan, settings);
         match (settings.verify, info.kind) {
             (VerifyLevel::Full, _) => {}
@@ -85,19 +81,38 @@ impl SourceSearch {
                 frames.values_mut().for_each(|ask| *ask = Ask { faces: Some(GLANCE), text: Some(GLANCE) });
             }
         }
-        Ok(Self { detectors, frames, pictures: Pictures::new(info, CLIP_PICTURE_SIDE), looks: 0, hits: 0 })
+        Self { frames, pictures: Pictures::new(info, CLIP_PICTURE_SIDE) }
     }
 
-    pub fn is_due(&self, frame: &Frame) -> bool {
-        self.frames.contains_key(&frame.index)
+    /// What to look at in a frame, and for what; `None` where nobody looks.
+    pub fn due(&mut self, frame: &Frame) -> Result<Option<(Picture, Ask)>> {
+        let Some(&ask) = self.frames.get(&frame.index) else { return Ok(None) };
+        Ok(Some((self.pictures.picture(frame)?, ask)))
+    }
+}
+
+/// Counts what the reserved networks see in the source.
+pub struct SourceSearch {
+    detectors: Detectors,
+    looks: u64,
+    hits: u64,
+}
+
+impl SourceSearch {
+    pub fn new(settings: &Settings) -> Result<Self> {
+        Ok(Self { detectors: Detectors::for_verification(settings, &zoo(settings)?)?, looks: 0, hits: 0 })
     }
 
-    /// Looks at a frame that is not masked yet.
-    pub fn look(&mut self, frame: &Frame) -> Result<()> {
-        let Some(&ask) = self.frames.get(&frame.index) else { return Ok(()) };
-        let hits = self.detectors.detect(&self.pictures.picture(frame)?, ask)?;
+    /// Looks at a picture that is not masked yet.
+    pub fn look(&mut self, picture: &Picture, ask: Ask) -> Result<()> {
+        let hits = self.detectors.detect(picture, ask)?;
         self.looks += 1;
         self.hits += hits.iter().filter(|h| h.score >= THRESHOLDS.look).count() as u64;
         Ok(())
+    }
+
+    /// The source's part of the verification report.
+    pub fn report(&self) -> VerifyReport {
+        VerifyReport { frames_searched_source: self.looks, hits_source: self.hits, ..VerifyReport::default() }
     }
 }

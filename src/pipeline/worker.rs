@@ -32,13 +32,13 @@ pub fn next_of<T>(shared: &Mutex<Receiver<T>>) -> Option<T> {
 }
 
 /// Runs `work` on a thread for each of `states`; they take turns with what `feed` sends, of which `waiting` wait at most.
-/// Gives what each thread came to and whether feeding went well. When all threads have failed, sending fails.
-pub fn share_out<S: Send, T: Send, R: Send>(
+/// Gives what each thread and what feeding came to. When all threads have failed, sending fails.
+pub fn share_out<S: Send, T: Send, R: Send, F>(
     states: Vec<S>,
     waiting: usize,
     work: impl Fn(&mut S, &Mutex<Receiver<T>>) -> Result<R> + Sync,
-    feed: impl FnOnce(&SyncSender<T>) -> Result<()>,
-) -> Result<(Vec<Result<R>>, Result<()>)> {
+    feed: impl FnOnce(&SyncSender<T>) -> Result<F>,
+) -> Result<(Vec<Result<R>>, Result<F>)> {
     std::thread::scope(|scope| {
         let (send, receive) = sync_channel(waiting);
         let shared = Arc::new(Mutex::new(receive));

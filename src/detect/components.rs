@@ -1,5 +1,5 @@
-//! Connected regions of black and white maps, by the runs of their rows: a plain wall has hundreds of thousands of pixels and
-//! some hundred runs.
+//! Connected regions of black and white maps, by the runs of their rows: a plain wall has hundreds of thousands of pixels
+//! and some hundred runs.
 
 use image::GrayImage;
 pub use imageproc::region_labelling::Connectivity;

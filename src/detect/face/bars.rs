@@ -92,7 +92,7 @@ pub fn bars(picture: &Picture) -> Result<Vec<Bar>> {
     Ok(found)
 }
 
-/// The median of each pixel and its eight neighbours, at the edge of those that there are: takes out the ringing of blocks.
+/// The median of each pixel and its eight neighbours takes out the ringing of blocks; the edge goes on beyond the picture.
 /// Columns are sorted first, so that whole rows go through few steps (Smith: "Implementing median filters in XC4000E
 /// FPGAs", 1996).
 fn median(levels: &[u8], w: usize) -> Vec<u8> {

@@ -3,6 +3,7 @@
 mod arena;
 pub mod engine;
 pub mod prep;
+mod turns;
 pub mod zoo;
 
 pub use engine::{Engine, Network, Tensor};

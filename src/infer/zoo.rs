@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use sha2::{Digest, Sha256};
 
 use super::engine::{Engine, Memory, Network, beside_program, find_library, listed, named_by};
+use super::turns::{InTurns, LargeRuns};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::plan::ModelUsed;
 
@@ -138,14 +139,16 @@ pub struct Zoo {
     engine: Engine,
     folder: PathBuf,
     files: Mutex<HashMap<Model, Arc<[u8]>>>,
+    large_runs: Arc<LargeRuns>,
 }
 
 impl Zoo {
     /// Finds the weights and loads the engine; `library` and `folder` as in [`super::engine::find_library`] and
-    /// [`find_models`].
-    pub fn open(library: Option<&Path>, folder: Option<&Path>) -> Result<Zoo> {
-        let folder = find_models(folder)?;
-        Ok(Zoo { engine: Engine::load(library)?, folder, files: Mutex::default() })
+    /// [`find_models`]. Of the networks that take much memory for large pictures, half as many run at a time as there
+    /// are `threads`.
+    pub fn open(library: Option<&Path>, folder: Option<&Path>, threads: usize) -> Result<Zoo> {
+        let (folder, large_runs) = (find_models(folder)?, Arc::new(LargeRuns::new(threads / 2)));
+        Ok(Zoo { engine: Engine::load(library)?, folder, files: Mutex::default(), large_runs })
     }
 
     pub fn engine(&self) -> &Engine {
@@ -177,7 +180,14 @@ impl Zoo {
         // Text and people are looked for in few frames, and text alternates between two networks.
         let is_rare = matches!(model, Model::TextSmall | Model::TextTiny | Model::MoveNet);
         let memory = if is_rare { Memory::Returned } else { Memory::Kept };
-        self.engine.network(model.info().name, &bytes, memory).map_err(|e| e.at(&self.folder.join(model.info().file)))
+        let network = self.engine.network(model.info().name, &bytes, memory);
+        let network = network.map_err(|e| e.at(&self.folder.join(model.info().file)))?;
+        Ok(match model {
+            Model::CenterFace | Model::TextSmall | Model::TextTiny => {
+                Box::new(InTurns { network, large_runs: Arc::clone(&self.large_runs) })
+            }
+            _ => network,
+        })
     }
 
     /// The checked bytes of a file of weights. Errors: `Model` when it is missing or not the expected file.

@@ -50,7 +50,7 @@ impl Ask {
 
 /// The runtime and the folder of weights that the settings name.
 pub fn zoo(settings: &Settings) -> Result<Zoo> {
-    Zoo::open(settings.runtime.as_deref(), settings.models.as_deref())
+    Zoo::open(settings.runtime.as_deref(), settings.models.as_deref(), settings.inference_threads)
 }
 
 /// Detectors of one thread: for redaction or, with other networks, for verification.

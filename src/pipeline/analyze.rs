@@ -36,6 +36,7 @@ use crate::types::track::Track;
 
 /// Longest side of the small grey pictures that tracks are followed in, pixels.
 const LUMA_SIDE: u32 = 320;
+
 /// What the networks told of all frames.
 #[derive(Default)]
 struct Seen {

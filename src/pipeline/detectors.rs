@@ -151,7 +151,8 @@ impl Detectors {
 
     /// Text and codes, if they are asked for.
     pub fn print(&mut self, picture: &Picture, effort: Option<Effort>) -> Result<Vec<Detection>> {
-        let (mut found, Some(effort)) = (Vec::new(), effort) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        let Some(effort) = effort else { return Ok(found) };
         if let Some(text) = &mut self.text {
             found.extend(text.detect(picture, effort)?);
         }

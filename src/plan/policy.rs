@@ -37,6 +37,10 @@ pub struct Acceptance {
     pub often: usize,
     /// Score of a face that was gone before a thorough look could see it.
     pub face_glance: f32,
+    /// The same as `face_best` and `face_often` for heads that the picture's edge cuts: half a face is seen weakly, but
+    /// known by whoever knows it.
+    pub cut_best: f32,
+    pub cut_often: f32,
 }
 
 /// Settings of the policy. Shares are of the object's own sides, times are seconds.
@@ -106,6 +110,8 @@ impl Default for PolicySettings {
                 face_often: 0.4,
                 often: 5,
                 face_glance: 0.3,
+                cut_best: 0.2,
+                cut_often: 0.3,
             },
             review_score: 0.6,
         }
@@ -201,11 +207,24 @@ fn is_established(track: &Track, clip: &Clip, acceptance: &Acceptance) -> bool {
         return best >= acceptance.lone_score || count >= acceptance.min_detections;
     }
     let looks = track.looks;
+    let (least_best, least_often) = match is_cut(track, clip) {
+        true => (acceptance.cut_best, acceptance.cut_often),
+        false => (acceptance.face_best, acceptance.face_often),
+    };
     let is_steady = looks.count >= 2 && looks.mean() >= acceptance.face_mean;
-    let is_sure = weighed(looks.best, track, clip, DEAR) >= acceptance.face_best;
-    let is_frequent =
-        count >= acceptance.often && weighed(best, track, clip, DEAR_IF_FREQUENT) >= acceptance.face_often;
+    let is_sure = weighed(looks.best, track, clip, DEAR) >= least_best;
+    let is_frequent = count >= acceptance.often && weighed(best, track, clip, DEAR_IF_FREQUENT) >= least_often;
     is_sure || is_steady || is_frequent || looks.count == 0 && best >= acceptance.face_glance
+}
+
+/// Whether the picture's edge cuts a head in most of the frames in which it was found.
+fn is_cut(track: &Track, clip: &Clip) -> bool {
+    let (width, height) = (clip.display.width as f32, clip.display.height as f32);
+    let reaches_out = |p: &&TrackPoint| {
+        let b = p.quad.bounds();
+        b.x < 0.0 || b.y < 0.0 || b.x + b.width > width || b.y + b.height > height
+    };
+    2 * track.detected().filter(reaches_out).count() >= track.detected().count().max(1)
 }
 
 /// What masks cost: a head that takes more than this share of the picture has to be surer, by so many log odds for each

@@ -71,7 +71,7 @@ fn one_sure_look_is_not_enough_for_a_mask_over_half_of_the_picture() {
 fn what_is_found_again_and_again_needs_less() {
     let scene = FrameSpan::new(0, 200);
     let [tiny, small, middling, large] =
-        [20.0, 60.0, 240.0, 400.0].map(|width| upright(600.0, 300.0, width, 1.25 * width));
+        [20.0, 60.0, 240.0, 400.0].map(|width| upright(600.0, 200.0, width, 1.25 * width));
     for (quad, frames, score, masked) in [
         (tiny, 5, 0.2, true),
         (tiny, 5, 0.18, false),
@@ -87,6 +87,26 @@ fn what_is_found_again_and_again_needs_less() {
         let seen = Track { looks, ..track(Class::Face, 50, &vec![quad; frames], score, scene) };
         let masks = masks(&[seen], &PolicySettings::default());
         assert_eq!(masks[0].decision.is_redact(), masked, "{score} in {frames} frames");
+    }
+}
+
+#[test]
+fn heads_that_the_edge_cuts_need_less() {
+    let scene = FrameSpan::new(0, 200);
+    let (inside, cut) = (upright(600.0, 300.0, 100.0, 140.0), upright(1220.0, 300.0, 100.0, 140.0));
+    // Places, best and mean score of the looks, score of the other detections, masked.
+    for (name, quads, best, mean, score, masked) in [
+        ("inside, a look", vec![inside; 4], 0.3, 0.1, 0.1, false),
+        ("cut, a look", vec![cut; 4], 0.3, 0.1, 0.1, true),
+        ("cut, a weaker look", vec![cut; 4], 0.19, 0.1, 0.1, false),
+        ("cut in half of the frames", vec![inside, inside, cut, cut], 0.3, 0.1, 0.1, true),
+        ("cut in less than that", vec![inside, inside, inside, cut], 0.3, 0.1, 0.1, false),
+        ("cut, often", vec![cut; 5], 0.1, 0.1, 0.25, true),
+        ("cut, often, but weaker", vec![cut; 5], 0.1, 0.1, 0.15, false),
+    ] {
+        let looks = Looks { count: 4, best, sum: 4.0 * mean };
+        let seen = Track { looks, ..track(Class::Face, 50, &quads, score, scene) };
+        assert_eq!(masks(&[seen], &PolicySettings::default())[0].decision.is_redact(), masked, "{name}");
     }
 }
 

@@ -93,6 +93,51 @@ fn evidence_asked_for_rises_with_what_the_mask_costs() {
 }
 
 #[test]
+fn heads_near_the_edge_get_evidence_back_but_for_giants() {
+    let picture = Size::new(1000, 600);
+    let at = |x: f32, y: f32, side: f32| {
+        let place = Candidate {
+            net: Net::YuNet,
+            pass: 0,
+            logit: 0.0,
+            center: Point::new(x, y),
+            width: side,
+            height: side,
+            heading: 0,
+            landmarks: None,
+        };
+        sides_cut(&unweighed(vec![place], picture)[0], picture)
+    };
+    for (name, cut, expected) in [
+        ("inside", at(500.0, 300.0, 100.0), 0.0),
+        ("a side and a half off", at(150.0, 300.0, 100.0), 0.0),
+        ("a side off, right", at(900.0, 300.0, 100.0), 0.5),
+        ("on the edge, below", at(500.0, 600.0, 100.0), 1.5),
+        ("a giant", at(100.0, 300.0, 200.0), 0.0),
+    ] {
+        assert!((cut - expected).abs() < 1e-4, "{name}: {cut}");
+    }
+    // What the regression says of a box on the edge of all upright views, and what is told of it.
+    let seen = |size: Size| {
+        let k = size.width as f32 / 400.0;
+        if size.width > size.height {
+            vec![face(Rect::new(-20.0 * k, 120.0 * k, 40.0 * k, 40.0 * k), 0.6)]
+        } else {
+            vec![]
+        }
+    };
+    let mut detector = detector(Networks { yunet: sees("y", seen), ..Networks::default() });
+    let (picture, key) = (black(400, 300), Effort::Key(Headings::ALL));
+    let candidates = detector.views(&picture, YUNET_ALONE.views).unwrap();
+    let fitted = fused(candidates, picture.size, YUNET_ALONE.weights, None)
+        .iter()
+        .map(|head| margin(head, picture.size))
+        .fold(f32::MIN, f32::max);
+    let told = log_odds(detector.detect(&picture, key).unwrap()[0].score);
+    assert!((told - fitted - 1.5 * CUT_ALLOWANCE).abs() < 1e-2, "{fitted} {told}");
+}
+
+#[test]
 fn poor_pictures_and_higher_sensitivity_ask_for_less() {
     use Sensitivity::*;
     let thresholds = [Low, Normal, High, Max].map(|s| (s.threshold(false), s.threshold(true), s.fast_threshold()));

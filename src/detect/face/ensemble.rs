@@ -34,7 +34,7 @@ impl Sensitivity {
     fn threshold(self, is_poor: bool) -> f32 {
         match (self, is_poor) {
             (Sensitivity::Low, false) => 0.4,
-            (Sensitivity::Normal, false) => 0.32,
+            (Sensitivity::Normal, false) => 0.33,
             (Sensitivity::Low, true) => 0.25,
             (Sensitivity::High, false) | (Sensitivity::Normal, true) => 0.15,
             (Sensitivity::Max, false) | (Sensitivity::High, true) => 0.08,
@@ -85,11 +85,11 @@ const LIKELY_DRAWN: f32 = 0.5;
 /// The cheap network sees many an upright face upside down as well, but with less certainty: log odds.
 const ECHO_STEP: f32 = 0.4;
 /// The photos that the regressions were fitted on have no labels for many heads that their edge cuts, so these count as no
-/// heads there: 1.3 log odds for each side by which a head's centre is nearer to the edge than one and a half of them.
-/// Half of that is given back, in photos, where most of these heads are looked at again, half of what counts then. Giants
-/// get nothing: most of those are no heads.
+/// heads there: 1.3 log odds (0.8 where they are looked at again) for each side by which a head's centre is nearer to the
+/// edge than one and a half of them. Clips get half of that back, photos, where most are looked at again, three quarters.
+/// Giants get nothing: most of those are no heads.
 const CUT_ALLOWANCE: f32 = 0.65;
-const CUT_ALLOWANCE_AGAIN: f32 = 0.38;
+const CUT_ALLOWANCE_AGAIN: f32 = 0.57;
 const CUT_SIDES: f32 = 1.5;
 const MOST_CUT_SHARE: f32 = 0.06;
 /// Longest side at which quality is measured: what the networks mostly see.

@@ -207,9 +207,10 @@ fn is_established(track: &Track, clip: &Clip, acceptance: &Acceptance) -> bool {
         return best >= acceptance.lone_score || count >= acceptance.min_detections;
     }
     let looks = track.looks;
-    let (least_best, least_often) = match is_cut(track, clip) {
-        true => (acceptance.cut_best, acceptance.cut_often),
-        false => (acceptance.face_best, acceptance.face_often),
+    let (least_best, least_often) = if is_cut(track, clip) {
+        (acceptance.cut_best, acceptance.cut_often)
+    } else {
+        (acceptance.face_best, acceptance.face_often)
     };
     let is_steady = looks.count >= 2 && looks.mean() >= acceptance.face_mean;
     let is_sure = weighed(looks.best, track, clip, DEAR) >= least_best;
@@ -217,7 +218,7 @@ fn is_established(track: &Track, clip: &Clip, acceptance: &Acceptance) -> bool {
     is_sure || is_steady || is_frequent || looks.count == 0 && best >= acceptance.face_glance
 }
 
-/// Whether the picture's edge cuts a head in most of the frames in which it was found.
+/// Whether the picture's edge cuts a head in half of the frames in which it was found, or in more.
 fn is_cut(track: &Track, clip: &Clip) -> bool {
     let (width, height) = (clip.display.width as f32, clip.display.height as f32);
     let reaches_out = |p: &&TrackPoint| {

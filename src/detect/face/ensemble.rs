@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::again;
 use super::bars::{Bar, bars};
-use super::fuse::{Head, fused, sigmoid, unweighed};
+use super::fuse::{EDGE_SIDES, Head, fused, sigmoid, unweighed};
 pub use super::gather::Networks;
 use super::gather::{Candidate, Window, look};
 use super::head::head_quad;
@@ -90,7 +90,6 @@ const ECHO_STEP: f32 = 0.4;
 /// Giants get nothing: most of those are no heads.
 const CUT_ALLOWANCE: f32 = 0.65;
 const CUT_ALLOWANCE_AGAIN: f32 = 0.57;
-const CUT_SIDES: f32 = 1.5;
 const MOST_CUT_SHARE: f32 = 0.06;
 /// Longest side at which quality is measured: what the networks mostly see.
 const QUALITY_SIDE: u32 = 1280;
@@ -220,12 +219,10 @@ fn margin(head: &Head, picture: Size) -> f32 {
     log_odds(head.score) - COST_SLOPE * log_share
 }
 
-/// By how many of its sides a head's centre is nearer to the picture's edge than [`CUT_SIDES`]; 0 for giants.
+/// By how many of its sides a head's centre is nearer to the picture's edge than [`EDGE_SIDES`]; 0 for giants.
 fn sides_cut(head: &Head, picture: Size) -> f32 {
-    let (area, Point { x, y }) = (head.width * head.height, head.center);
-    let to_edge = x.min(y).min(picture.width as f32 - x).min(picture.height as f32 - y);
-    let is_giant = area > MOST_CUT_SHARE * picture.pixels() as f32;
-    if is_giant { 0.0 } else { (CUT_SIDES - to_edge / area.sqrt()).max(0.0) }
+    let is_giant = head.width * head.height > MOST_CUT_SHARE * picture.pixels() as f32;
+    if is_giant { 0.0 } else { EDGE_SIDES - head.sides_to_edge(picture) }
 }
 
 /// The bars that were drawn beyond doubt, and those on a head of which there is any trace.

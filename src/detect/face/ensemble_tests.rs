@@ -16,6 +16,21 @@ fn detector(networks: Networks) -> FaceDetector {
     FaceDetector::new(networks, Sensitivity::Normal).unwrap()
 }
 
+/// A square head that one view found, with even odds.
+fn lone_head(center: Point, side: f32, picture: Size) -> Head {
+    let candidate = Candidate {
+        net: Net::YuNet,
+        pass: 0,
+        logit: 0.0,
+        center,
+        width: side,
+        height: side,
+        heading: 0,
+        landmarks: None,
+    };
+    unweighed(vec![candidate], picture).remove(0)
+}
+
 #[test]
 fn a_detector_needs_a_network_and_is_named_after_those_it_has() {
     assert_eq!(FaceDetector::new(Networks::default(), Sensitivity::Normal).err().unwrap().kind(), ErrorKind::Usage);
@@ -71,19 +86,7 @@ fn what_all_views_agree_on_is_one_sure_head_with_any_choice_of_networks() {
 #[test]
 fn evidence_asked_for_rises_with_what_the_mask_costs() {
     let picture = Size::new(1000, 1000);
-    let margin_of = |side: f32| {
-        let candidate = super::super::gather::Candidate {
-            net: Net::YuNet,
-            pass: 0,
-            logit: 0.0,
-            center: Point::new(500.0, 500.0),
-            width: side,
-            height: side,
-            heading: 0,
-            landmarks: None,
-        };
-        margin(&unweighed(vec![candidate], picture)[0], picture)
-    };
+    let margin_of = |side: f32| margin(&lone_head(Point::new(500.0, 500.0), side, picture), picture);
     // A hundredth of the picture is the usual cost; what takes much more or much less changes no more beyond a bound.
     assert!(margin_of(100.0).abs() < 1e-3);
     assert!((margin_of(150.0) + 0.6 * 2.25f32.ln()).abs() < 1e-3);
@@ -95,19 +98,7 @@ fn evidence_asked_for_rises_with_what_the_mask_costs() {
 #[test]
 fn heads_near_the_edge_get_evidence_back_but_for_giants() {
     let picture = Size::new(1000, 600);
-    let at = |x: f32, y: f32, side: f32| {
-        let place = Candidate {
-            net: Net::YuNet,
-            pass: 0,
-            logit: 0.0,
-            center: Point::new(x, y),
-            width: side,
-            height: side,
-            heading: 0,
-            landmarks: None,
-        };
-        sides_cut(&unweighed(vec![place], picture)[0], picture)
-    };
+    let at = |x: f32, y: f32, side: f32| sides_cut(&lone_head(Point::new(x, y), side, picture), picture);
     for (name, cut, expected) in [
         ("inside", at(500.0, 300.0, 100.0), 0.0),
         ("a side and a half off", at(150.0, 300.0, 100.0), 0.0),

@@ -15,6 +15,8 @@ const CLUSTER_IOU: f32 = 0.4;
 const NOT_SEEN: f32 = -4.0;
 /// Landmark features of a face without landmarks: those of a usual one.
 const USUAL_LANDMARKS: [f32; 3] = [0.37, 0.42, 0.03];
+/// Sides of a head's box between its centre and the picture's edge from which on the edge does not matter.
+pub const EDGE_SIDES: f32 = 1.5;
 /// Smaller heads, as a share of the picture, count as this small: large photos go beyond what the weights were fitted on.
 const LEAST_RELATIVE_SIZE: f32 = 0.011;
 
@@ -72,6 +74,13 @@ impl Head {
     /// Box around the ellipse inscribed in the face box, axis-parallel.
     pub fn extent(&self) -> Rect {
         self.extent
+    }
+
+    /// From its centre to the picture's edge, in sides of its box, [`EDGE_SIDES`] at most; negative behind the edge.
+    pub fn sides_to_edge(&self, picture: Size) -> f32 {
+        let Point { x, y } = self.center;
+        let to_edge = x.min(y).min(picture.width as f32 - x).min(picture.height as f32 - y);
+        (to_edge / (self.width * self.height).sqrt()).min(EDGE_SIDES)
     }
 
     /// Repeats the features for heads that were looked at again: there the same evidence weighs otherwise.
@@ -222,8 +231,7 @@ fn features(head: &Head, members: &[Candidate], share: f32, spread: f32, picture
     f[18] = spread / size;
     f[19] = (head.height / head.width).ln();
     f[20..23].copy_from_slice(&landmark_features(head));
-    let to_edge = head.center.x.min(head.center.y).min(w - head.center.x).min(h - head.center.y);
-    f[23] = (to_edge / size).min(1.5);
+    f[23] = head.sides_to_edge(picture);
     f
 }
 

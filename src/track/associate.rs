@@ -17,15 +17,24 @@ pub struct Expected {
     pub age: u32,
 }
 
-/// Gates of the association.
+/// How far a detection may be from where a track is expected; one figure for firm and one for weak detections.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gates {
+    /// Least overlap with the prediction (either this or the distance must hold).
+    pub min_iou: [f32; 2],
+    /// Largest distance of the centres, in mean sides of the object.
+    pub max_distance: [f32; 2],
+}
+
+/// Settings of the association.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AssociationSettings {
     /// Score from which a detection is firm.
     pub firm_score: f32,
-    /// Least overlap of firm and of weak detections with the prediction (either this or the distance must hold).
-    pub min_iou: [f32; 2],
-    /// Largest distance of the centres, in mean sides of the object, for firm and for weak detections.
-    pub max_distance: [f32; 2],
+    /// Quads of heads reach far beyond the faces that were found, those of small ones most: gates as wide as those of
+    /// what is boxed tightly let a track of chance finds wander over the picture.
+    pub heads: Gates,
+    pub others: Gates,
     /// Growth of that distance per frame without detection, in mean sides, and its end.
     pub distance_per_frame: f32,
     pub max_distance_growth: f32,
@@ -37,8 +46,8 @@ impl Default for AssociationSettings {
     fn default() -> Self {
         Self {
             firm_score: 0.5,
-            min_iou: [0.15, 0.25],
-            max_distance: [0.6, 0.4],
+            heads: Gates { min_iou: [0.2, 0.3], max_distance: [0.4, 0.25] },
+            others: Gates { min_iou: [0.15, 0.25], max_distance: [0.6, 0.4] },
             distance_per_frame: 0.04,
             max_distance_growth: 0.5,
             max_ratio: 2.2,
@@ -106,8 +115,9 @@ fn cost(track: &Expected, quad: &Quad, stage: usize, settings: &AssociationSetti
     let distance = track.quad.center().distance(quad.center()) / side.max(other);
     let growth = (settings.distance_per_frame * track.age.saturating_sub(1) as f32).min(settings.max_distance_growth);
     let iou = track.quad.iou(quad);
-    let near = distance <= settings.max_distance[stage] + growth && ratio <= settings.max_ratio;
-    let open = near || iou >= settings.min_iou[stage];
+    let gates = if track.class == Class::Face { &settings.heads } else { &settings.others };
+    let near = distance <= gates.max_distance[stage] + growth && ratio <= settings.max_ratio;
+    let open = near || iou >= gates.min_iou[stage];
     open.then(|| (1.0 - iou) + 0.5 * distance + 0.3 * ratio.ln() + 0.02 * track.age.min(25) as f32)
 }
 
@@ -127,12 +137,16 @@ mod tests {
     #[test]
     fn table_of_pairs() {
         let text = Detection { class: Class::Text, ..found(100.0, 100.0, 50.0, 0.9) };
+        let unseen = |class: Class| Expected { class, age: 13, ..expected(100.0, 100.0, 50.0) };
+        let beside = |class: Class| Detection { class, ..found(146.0, 100.0, 50.0, 0.9) };
         type Row = (&'static str, Vec<Expected>, Vec<Detection>, Vec<Option<usize>>);
         let table: Vec<Row> = vec![
             ("nothing", vec![], vec![found(0.0, 0.0, 50.0, 0.9)], vec![None]),
             ("same place", vec![expected(100.0, 100.0, 50.0)], vec![found(104.0, 98.0, 52.0, 0.9)], vec![Some(0)]),
             ("other class", vec![expected(100.0, 100.0, 50.0)], vec![text], vec![None]),
             ("too far", vec![expected(100.0, 100.0, 50.0)], vec![found(300.0, 100.0, 50.0, 0.9)], vec![None]),
+            ("a head beside", vec![unseen(Class::Face)], vec![beside(Class::Face)], vec![None]),
+            ("text that went on", vec![unseen(Class::Text)], vec![beside(Class::Text)], vec![Some(0)]),
             (
                 "firm before weak",
                 vec![expected(100.0, 100.0, 50.0)],

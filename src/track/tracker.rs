@@ -348,9 +348,12 @@ impl Live {
         self.pending.push(Pending { frame: now.frame, pts: now.pts, camera: now.camera, followed, missed: true });
     }
 
-    /// Nobody looked in this frame: what was there goes on as it moved.
+    /// Nobody looked in this frame: what was there goes on as it moved, what was lost slows down.
     fn pass(&mut self, now: &Kept) {
         let is_followed = self.pending.last().is_none_or(|p| p.followed.is_some());
+        if !is_followed {
+            self.filter.damp();
+        }
         let followed = is_followed.then(|| (self.filter.quad(), 0.0));
         self.pending.push(Pending { frame: now.frame, pts: now.pts, camera: now.camera, followed, missed: false });
     }

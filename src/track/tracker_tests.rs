@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::track::motion::MotionEstimator;
 use crate::track::testing::{Actor, Camera, World};
-use crate::types::geometry::Rect;
+use crate::types::geometry::{Rect, Size};
 
 const BASE: TimeBase = TimeBase { num: 1, den: 25 };
 
@@ -199,6 +199,27 @@ fn memory_is_bounded_by_the_settings() {
         tracker.push(&frame, GlobalMotion::NONE, World::new(1).luma(&Camera::default(), &[])).unwrap();
         assert!(tracker.kept.len() <= 10);
     }
+}
+
+#[test]
+fn what_is_lost_slows_down_even_while_nobody_looks() {
+    let mut tracker = Tracker::new(TrackSettings::default(), BASE);
+    // Found in flat grey, where no looks can be learned, at 20 pixels a frame; lost in frame 5; nobody looks after it.
+    for n in 0..40u64 {
+        let place = Rect::new(100.0 + 20.0 * n as f32, 300.0, 100.0, 120.0);
+        let found = FrameDetections {
+            frame: n,
+            pts: n as i64,
+            detections: if n < 5 { vec![face(place.into(), 0.9)] } else { Vec::new() },
+            face_look: if n < 6 { FaceLook::Thorough } else { FaceLook::None },
+            ..Default::default()
+        };
+        let grey = Luma { size: Size::new(160, 90), data: vec![128; 160 * 90], display_from_luma: 8.0 };
+        tracker.push(&found, GlobalMotion::NONE, grey).unwrap();
+    }
+    let expected = tracker.expected();
+    let gone = expected[0].quad.center().x - (100.0 + 20.0 * 4.0 + 50.0);
+    assert!((20.0..300.0).contains(&gone), "it is expected {gone} pixels beyond where it was last found");
 }
 
 proptest! {

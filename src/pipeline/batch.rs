@@ -91,6 +91,8 @@ pub fn collect(inputs: &[PathBuf], out_dir: &Path, gathering: &Gathering) -> Res
     for input in inputs {
         walk(input, &out_full, &mut found, &mut entries)?;
     }
+    // All of them, whatever share of the archive this run takes.
+    let sources: HashSet<PathBuf> = found.iter().filter_map(|file| file.input.canonicalize().ok()).collect();
     found.retain(|file| selection.picks(&file.input, &file.relative));
     entries.retain(|entry| selection.picks(entry.input(), entry.input()));
     // Numbers and clashes of names are those of the whole archive, whatever share of it this run takes.
@@ -120,7 +122,7 @@ pub fn collect(inputs: &[PathBuf], out_dir: &Path, gathering: &Gathering) -> Res
     }
     let mut mine = mine.into_iter();
     entries.retain(|_| mine.next() == Some(true));
-    Ok(refuse_existing(entries, &out_full, *accept_existing))
+    refuse_existing(entries, &sources, &out_full, *accept_existing)
 }
 
 /// The files to check: as [`collect`] walks them, but there are no outputs that could collide or be in the way. Files
@@ -166,7 +168,8 @@ pub fn collect_plans(plans: &[PathBuf], source: Option<&Path>, out_dir: &Path, o
         })
         .collect();
     refuse_collisions(&entries)?;
-    Ok(refuse_existing(entries, &out_full, overwrite))
+    let sources = entries.iter().filter_map(|entry| entry.input().canonicalize().ok()).collect();
+    refuse_existing(entries, &sources, &out_full, overwrite)
 }
 
 fn plan_item(plan: &Path, source: Option<&Path>) -> Result<Item> {
@@ -270,7 +273,7 @@ fn walk_folder(root: &Path, found: &mut Vec<Found>, entries: &mut Vec<Entry>) {
             }
             Err(e) => {
                 let path = e.path().unwrap_or(root).to_owned();
-                let error = usage(&path, "cannot be read").because(e);
+                let error = Error::new(Stage::Setup, ErrorKind::Io, "cannot be read").at(&path).because(e);
                 entries.push(Entry::Failed { input: path, error });
             }
         }
@@ -364,19 +367,24 @@ fn refuse_collisions(entries: &[Entry]) -> Result<()> {
 }
 
 /// Fails entries whose output would replace a source of the batch or, unless existing ones are accepted, anything else.
-fn refuse_existing(entries: Vec<Entry>, out_full: &Path, accept_existing: bool) -> Vec<Entry> {
-    let sources: HashSet<PathBuf> = entries.iter().filter_map(|e| e.input().canonicalize().ok()).collect();
+fn refuse_existing(
+    entries: Vec<Entry>,
+    sources: &HashSet<PathBuf>,
+    out_full: &Path,
+    accept_existing: bool,
+) -> Result<Vec<Entry>> {
     let checked = |entry| {
-        let Entry::Work(item) = entry else { return entry };
+        let Entry::Work(item) = entry else { return Ok(entry) };
         let target = out_full.join(&item.output);
-        let error = if sources.contains(&target) {
+        // A folder below may be a link to where the sources are.
+        let error = if sources.contains(&absolute(&target)?) {
             usage(&target, "the output would replace a source; choose another output folder with -o")
         } else if !accept_existing && fs::symlink_metadata(&target).is_ok() {
             super::commit::exists(&target)
         } else {
-            return Entry::Work(item);
+            return Ok(Entry::Work(item));
         };
-        Entry::Failed { input: item.input, error }
+        Ok(Entry::Failed { input: item.input, error })
     };
     entries.into_iter().map(checked).collect()
 }

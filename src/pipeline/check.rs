@@ -164,11 +164,14 @@ fn decode(
     let mut pictures = Pictures::new(&info, CLIP_PICTURE_SIDE);
     let searches = settings.targets.faces || settings.targets.text;
     let mut soft_masks = reversible::Watch::default();
+    let mut first_pts = None;
     while let Some(frame) = source.next_frame().map_err(|e| e.at(&job.label))? {
         report.frames += 1;
+        let first_pts = *first_pts.get_or_insert(frame.pts);
         if searches && frame.index.is_multiple_of(orders.every.max(1)) {
             let picture = pictures.picture(&frame)?;
-            let time_secs = info.time_base.secs(frame.pts);
+            // Counted from the first frame, as players and all flags do.
+            let time_secs = info.time_base.secs(frame.pts.saturating_sub(first_pts));
             if settings.targets.faces {
                 let masks = soft_masks.look(&picture, frame.index, time_secs);
                 seen.push(Seen { frame: frame.index, sights: masks.into_iter().map(Sight::from).collect(), hits: 0 });

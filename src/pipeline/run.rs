@@ -351,7 +351,8 @@ impl FileRun<'_> {
     fn redact(&mut self, has_plan: bool, plan: &Path, target: &Path, report: &mut RunReport) -> Result<()> {
         let result = self.rounds(has_plan, plan, report);
         let kept = self.private_path("plans", "plan.json");
-        if plan.exists() {
+        // A plan that was cut off in the middle of writing replaces no whole one.
+        if plans::read(plan).is_ok() {
             let bytes = fs::read(plan)
                 .map_err(|e| Error::new(Stage::Plan, ErrorKind::Io, "the plan can't be read back").because(e))?;
             write_private(&kept, &bytes)?;

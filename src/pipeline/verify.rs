@@ -109,6 +109,8 @@ struct Check<'a> {
     pictures: Pictures,
     verdicts: Vec<Verdict>,
     moments: Vec<Moment>,
+    /// Ticks of the first frame: findings and the contact sheet count from it, as the flags do.
+    first_pts: Option<i64>,
     /// Times of the frames that the encoder got.
     expected_pts: Vec<i64>,
     findings: FindingList,
@@ -136,6 +138,7 @@ impl<'a> Check<'a> {
             pictures: Pictures::new(info, CLIP_PICTURE_SIDE),
             verdicts: vec![],
             moments: vec![],
+            first_pts: None,
             expected_pts: vec![],
             findings: FindingList::default(),
             report: VerifyReport::default(),
@@ -208,7 +211,8 @@ impl<'a> Check<'a> {
         ask: Option<Ask>,
         looks: &SyncSender<Look<'a>>,
     ) -> Result<()> {
-        let time_secs = self.info.time_base.secs(frame.pts);
+        let first_pts = *self.first_pts.get_or_insert(frame.pts);
+        let time_secs = self.info.time_base.secs(frame.pts.saturating_sub(first_pts));
         let got = FrameDigest::of(frame);
         for finding in [compare(expected, &got, self.tolerance), self.order.push(expected, &got)].into_iter().flatten()
         {
@@ -403,7 +407,11 @@ fn summary(plan: &RedactionPlan, orders: &VerifyOrders, outcome: &Outcome) -> Su
         output: orders.title.clone(),
         plan: format!("{}.plan.json", orders.title),
         frames: header.frames.count,
-        duration_secs: if is_clip(plan) { estimate.max(header.source.time_base.secs(last)) } else { 0.0 },
+        duration_secs: if is_clip(plan) {
+            estimate.max(header.source.time_base.secs(last.saturating_sub(header.frames.first_pts)))
+        } else {
+            0.0
+        },
         regions: super::run::count_regions(&plan.regions),
         verify: outcome.verify.clone(),
         findings,

@@ -10,13 +10,16 @@ use super::simplify::{Slack, simplify};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::detection::Class;
 use crate::types::finding::{Finding, Rule, Severity};
-use crate::types::geometry::{Quad, Rect, Size};
+use crate::types::geometry::{Margins, Quad, Rect, Size};
 use crate::types::plan::{Decision, Keyframe, RedactionPlan, Region, Shape};
 use crate::types::time::{FrameIndex, FrameSpan, FrameTimes, timecode};
 use crate::types::track::{Origin, Track};
 
 /// Share of a region's area inside a kept rectangle from which it is spared.
 const KEPT_SHARE: f32 = 0.6;
+/// Growth of a face as verification boxes it, from the brows to the mouth, to a head with room to move: it was seen in
+/// few frames.
+const SEEN_HEAD: Margins = Margins { left: 0.5, top: 0.7, right: 0.5, bottom: 0.5 };
 /// Most entries of the review list.
 const MAX_REVIEW: usize = 200;
 
@@ -99,7 +102,7 @@ impl RegionBuilder {
     fn spare(&self, mask: MaskTrack, times: &FrameTimes) -> Vec<MaskTrack> {
         let mut pieces = vec![mask];
         for keep in &self.keeps {
-            let span = keep.region.span(times);
+            let span = keep.region.span_within(times);
             pieces = pieces.into_iter().flat_map(|m| spare_in(m, keep, span)).collect();
         }
         pieces
@@ -201,26 +204,38 @@ pub fn added_region(
     span: FrameSpan,
     points: &[(FrameIndex, Quad, f32)],
 ) -> Region {
-    let settings = PolicySettings::default();
+    // Asked for when the plan was made, whoever applies it.
+    let margin = plan.header.settings.get("margin").and_then(|m| m.parse().ok()).unwrap_or(0.0);
+    let settings = PolicySettings { margin, ..PolicySettings::default() };
     let letter = class.letter();
     let used = plan.regions.iter().filter_map(|r| r.id.strip_prefix(letter)?.parse::<usize>().ok()).max().unwrap_or(0);
     let pts = plan.header.frames.pts().unwrap_or_default();
-    let keyframes = points.iter().map(|(frame, quad, score)| Keyframe {
-        frame: *frame,
-        pts: pts.get(*frame as usize).copied().unwrap_or(0),
+    let hidden = |quad: &Quad| match class {
+        // The same head is found in this turn here and in that one there: bounds hold it in all.
+        Class::Face => Quad::from(quad.grown(SEEN_HEAD).grown(Margins::even(margin)).bounds()),
         // Seen in few frames only, so it may move unseen: grown twice.
-        quad: grown(class, &grown(class, quad, &settings), &settings),
-        origin: Origin::Detected,
-        score: score.clamp(0.0, 1.0),
-    });
+        _ => grown(class, &grown(class, quad, &settings), &settings),
+    };
+    let mut keyframes: Vec<Keyframe> = Vec::with_capacity(points.len());
+    for (frame, quad, score) in points {
+        let quad = hidden(quad);
+        keyframes.push(Keyframe {
+            frame: *frame,
+            pts: pts.get(*frame as usize).copied().unwrap_or(0),
+            // Corners of places between are interpolated one by one.
+            quad: keyframes.last().map_or(quad, |before| quad.aligned_to(&before.quad)),
+            origin: Origin::Detected,
+            score: score.clamp(0.0, 1.0),
+        });
+    }
     Region {
-        id: format!("{letter}{}", used + 1 + number),
+        id: format!("{letter}{}", used.saturating_add(1 + number)),
         class,
         decision: Decision::Redact,
         shape: Shape::Quad,
         tone: 0,
         span,
-        keyframes: keyframes.collect(),
+        keyframes,
     }
 }
 

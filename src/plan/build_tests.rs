@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::plan::policy::mask_tracks;
 use crate::plan::simplify::covers;
-use crate::plan::testing::{DISPLAY, pts, times, track};
-use crate::types::geometry::Point;
+use crate::plan::testing::{DISPLAY, header, pts, times, track};
+use crate::types::geometry::{Margins, Point};
 
 fn upright(x: f32, y: f32, w: f32, h: f32) -> Quad {
     Rect::new(x, y, w, h).into()
@@ -78,6 +78,35 @@ fn operator_regions_join_the_plan() {
     assert_eq!(built.regions.len(), 1);
     assert_eq!((built.regions[0].id.as_str(), built.regions[0].span), ("r1", FrameSpan::new(25, 50)));
     assert_eq!(built.regions[0].quad_at(49), Some(upright(10.0, 20.0, 30.0, 40.0)));
+}
+
+#[test]
+fn what_verification_saw_is_hidden_in_whatever_turn_it_saw_it() {
+    let pts = pts(40);
+    let mut plan = RedactionPlan { header: header(&pts), regions: Vec::new() };
+    plan.header.settings.insert("margin".into(), "0.1".into());
+    let (center, quarter) = (Point::new(600.0, 300.0), std::f32::consts::FRAC_PI_2);
+    let seen = |class: Class, turns: f32| {
+        let (w, h) = if class == Class::Face { (100.0, 120.0) } else { (200.0, 30.0) };
+        Quad::rotated_rect(center, w, h, 0.2 + turns * quarter)
+    };
+    // Class, and by how many quarters the second hit is turned.
+    for (class, turns) in
+        [(Class::Face, 0.0), (Class::Face, 1.0), (Class::Face, 2.0), (Class::Face, 3.0), (Class::Text, 2.0)]
+    {
+        let points = [(10, seen(class, 0.0), 0.9), (30, seen(class, turns), 0.8)];
+        let region = added_region(&plan, 0, class, FrameSpan::new(0, 40), &points);
+        let head = match class {
+            // Half a face more above, and a third on the other sides, in each of the turns.
+            Class::Face => seen(class, 0.0).grown(Margins { left: 0.33, top: 0.5, right: 0.33, bottom: 0.33 }),
+            _ => seen(class, 0.0),
+        };
+        for frame in [0, 10, 15, 20, 25, 30, 39] {
+            let quad = region.quad_at(frame).unwrap();
+            assert!(quad.contains_quad(&head), "{class:?} turned by {turns} quarters, frame {frame}: {quad:?}");
+            assert!(quad.area() < 12.0 * seen(class, 0.0).area(), "{class:?}: too large");
+        }
+    }
 }
 
 proptest! {

@@ -18,7 +18,7 @@ fn usage(message: String) -> Error {
 }
 
 /// A rectangle of display space with an optional time: `x,y,w,h[@t0-t1]`. Times are seconds or `h:mm:ss.mmm` since the
-/// first frame; frames shown from `t0` on and before `t1` belong to it.
+/// first frame.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OperatorRegion {
     pub rect: Rect,
@@ -26,8 +26,17 @@ pub struct OperatorRegion {
 }
 
 impl OperatorRegion {
-    /// Frames of its time; the whole clip without one.
+    /// Frames of which anything is shown from `t0` on and before `t1`: all that is to be masked. The whole clip without
+    /// times.
     pub fn span(&self, times: &FrameTimes) -> FrameSpan {
+        match self.times_secs {
+            Some((t0, t1)) => FrameSpan::new(times.shown_at(t0).unwrap_or(times.count()), times.first_at(t1)),
+            None => FrameSpan::new(0, times.count()),
+        }
+    }
+
+    /// Frames that are first shown in that time: no more may be spared.
+    pub fn span_within(&self, times: &FrameTimes) -> FrameSpan {
         match self.times_secs {
             Some((t0, t1)) => FrameSpan::new(times.first_at(t0), times.first_at(t1)),
             None => FrameSpan::new(0, times.count()),

@@ -4,6 +4,7 @@ use crate::types::detection::Class;
 use crate::types::geometry::Point;
 use crate::types::geometry::Quad;
 use crate::types::plan::{Keyframe, Region, Shape};
+use crate::types::time::TimeBase;
 use crate::types::track::Origin;
 
 #[test]
@@ -49,6 +50,44 @@ fn regions_are_read() {
     let shown: OperatorRegion = "1,2,3,4@0-61.5".parse().unwrap();
     assert_eq!(shown.to_string(), "1,2,3,4@0:00:00.000-0:01:01.500");
     assert_eq!(shown.to_string().parse::<OperatorRegion>().unwrap(), shown);
+}
+
+#[test]
+fn a_printed_time_typed_back_means_its_frame() {
+    for (name, num, den, ticks) in
+        [("24", 1, 24, 1), ("25", 1, 1000, 40), ("29.97", 1001, 30_000, 1), ("30", 1, 90_000, 3000), ("60", 1, 60, 1)]
+    {
+        let pts: Vec<i64> = (0..700).map(|k| 77 + k * ticks).collect();
+        let times = FrameTimes { pts: &pts, time_base: TimeBase { num, den } };
+        for frame in 0..690 {
+            let secs = times.elapsed_secs(frame);
+            let region: OperatorRegion = format!("1,2,3,4@{}-{}", timecode(secs), secs + 0.1).parse().unwrap();
+            let span = region.span(&times);
+            assert!(
+                span.contains(frame) && span.start + 1 >= frame,
+                "{name} a second: {region} is {span:?}, not {frame}"
+            );
+        }
+    }
+}
+
+#[test]
+fn masks_begin_with_what_is_on_the_screen_and_sparing_does_not() {
+    // Shown at 0, 2.9, 4 and 6 seconds.
+    let pts = [0, 2900, 4000, 6000];
+    let times = FrameTimes { pts: &pts, time_base: TimeBase { num: 1, den: 1000 } };
+    for (text, masked, spared) in [
+        ("1,2,3,4@3-5", (1, 3), (2, 3)),
+        ("1,2,3,4@2.9-4", (1, 2), (1, 2)),
+        ("1,2,3,4@0-1", (0, 1), (0, 1)),
+        ("1,2,3,4@4.5-5", (2, 3), (3, 3)),
+        ("1,2,3,4@7-9", (3, 4), (4, 4)),
+        ("1,2,3,4@9-10", (4, 4), (4, 4)),
+    ] {
+        let region: OperatorRegion = text.parse().unwrap();
+        assert_eq!(region.span(&times), FrameSpan::new(masked.0, masked.1), "{text}");
+        assert_eq!(region.span_within(&times), FrameSpan::new(spared.0, spared.1), "{text}");
+    }
 }
 
 #[test]
@@ -125,7 +164,6 @@ fn wrong_edits_change_nothing() {
         ("id twice", Edits { keeps: vec!["f1=why".parse().unwrap()], ..drop("f1=why") }),
         ("outside of the picture", add("1280,0,10,10")),
         ("after the end", add("1,2,3,4@100-200")),
-        ("between two frames", add("1,2,3,4@0.041-0.042")),
     ];
     for (name, edits) in table {
         let mut edited = plan();

@@ -94,10 +94,23 @@ impl FrameTimes<'_> {
         let zero = self.pts(0);
         self.pts.partition_point(|&p| self.time_base.secs(p - zero) < elapsed_secs) as u64
     }
+
+    /// The frame that is on the screen at `elapsed_secs`; `None` behind the clip, whose last frame lasts as long as the
+    /// one before it.
+    pub fn shown_at(&self, elapsed_secs: f64) -> Option<FrameIndex> {
+        let zero = self.pts(0);
+        let begun = self.pts.partition_point(|&p| self.time_base.secs(p - zero) <= elapsed_secs) as u64;
+        let last = self.count().checked_sub(1)?;
+        let end = self.elapsed_secs(last) + self.gap_secs(last.saturating_sub(1), last);
+        (begun <= last || elapsed_secs < end).then(|| begun.saturating_sub(1))
+    }
 }
 
-/// `h:mm:ss.mmm`, as players show it.
+/// Of a millisecond: seconds made of ticks may lie as much below a whole one.
+const ROUNDING_MS: f64 = 1e-3;
+
+/// `h:mm:ss.mmm`, as players show it. Never later than `secs`: where it is typed back, the frame is on the screen.
 pub fn timecode(secs: f64) -> String {
-    let ms = (secs.max(0.0) * 1000.0).round() as u64;
+    let ms = (secs.max(0.0) * 1000.0 + ROUNDING_MS).floor() as u64;
     format!("{}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
 }

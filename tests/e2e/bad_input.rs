@@ -169,6 +169,26 @@ fn a_source_is_never_replaced() {
     }
 }
 
+#[test]
+fn a_source_is_not_replaced_through_a_link_or_because_this_run_leaves_it_out() {
+    let scratch = Scratch::new();
+    let source = scratch.photo("in/a/x.png");
+    let bytes = fs::read(&source).unwrap();
+    fs::create_dir(scratch.path("out")).unwrap();
+    std::os::unix::fs::symlink(scratch.path("in/a"), scratch.path("out/a")).unwrap();
+    scratch.redact_region("in", "out", "--overwrite").ends_with(2).tells(&["source"]);
+    assert_eq!(fs::read(&source).unwrap(), bytes);
+    // y.bmp becomes more/y.png, which is a source that this run does not take.
+    scratch.photo("more/y.png");
+    scratch.photo("both/more/y.bmp");
+    let kept = fs::read(scratch.path("more/y.png")).unwrap();
+    fs::create_dir(scratch.path("other")).unwrap();
+    std::os::unix::fs::symlink(scratch.path("more"), scratch.path("other/more")).unwrap();
+    let args = ["redact", "both", "more/y.png", "-o", "other", "--overwrite", "--include", "*.bmp"];
+    scratch.withhold(args.iter().chain(&REGION_ONLY)).ends_with(2).tells(&["source"]);
+    assert_eq!(fs::read(scratch.path("more/y.png")).unwrap(), kept);
+}
+
 /// Runs with a limit on the size of written files, as a full disk would: signalled, or told as an error.
 fn with_little_room(scratch: &Scratch, ignore_signal: bool) -> Run {
     let trap = if ignore_signal { "trap '' XFSZ; " } else { "" };

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use sha2::{Digest, Sha256};
 use withhold::types::report::{RunReport, Status};
 
-use crate::common::{REGION_ONLY, Scratch, fixture};
+use crate::common::{REGION_ONLY, Scratch, fixture, frame_times};
 use crate::plans::schema;
 
 #[test]
@@ -116,6 +116,19 @@ fn private_things_stay_private() {
     for name in scratch.files("out.withhold") {
         assert_eq!(mode(&work.join(&name)), 0o600, "{name}");
     }
+}
+
+#[test]
+fn sheets_count_time_from_the_first_frame_as_flags_do() {
+    let scratch = Scratch::new();
+    scratch.clip(6, "-c:v libx264 -f mpegts", "late.ts");
+    // Transport streams begin at 1.4 seconds, and outputs keep that.
+    scratch.redact_region("late.ts", "out", "").ends_with(0);
+    let output = scratch.files("out").remove(0);
+    assert!(frame_times(&scratch.path("out").join(output))[0] > 1.0);
+    let sheet = scratch.files("out.withhold/sheets").remove(0);
+    let page = fs::read_to_string(scratch.path("out.withhold/sheets").join(sheet)).unwrap();
+    assert!(page.contains("0:00:00.000 · frame 0") && !page.contains("0:00:01."), "{page}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::clock::timed;
 use super::detectors::{Detectors, models_used, zoo};
 use super::looking::{Looked, Task, Work, look_all};
 use super::plans;
-use super::schedule::{Feedback, Look, Place, TEXT_EVERY, look as scheduled};
+use super::schedule::{Feedback, Look, Place, Since, TEXT_EVERY, look as scheduled};
 use super::settings::{Settings, Targets};
 use super::source::{CLIP_GLANCE_SIDE, CLIP_PICTURE_SIDE, Opened, Pictures, hash, open};
 use super::tone::ToneSamples;
@@ -24,7 +24,7 @@ use crate::infer::zoo::Zoo;
 use crate::plan::file::frame_table;
 use crate::plan::unseen::unseen_faces;
 use crate::plan::{PolicySettings, RegionBuilder};
-use crate::track::{FreshEdges, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker};
+use crate::track::{FreshEdges, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker, is_flash};
 use crate::types::detection::{Class, Headings, Person};
 use crate::types::frame::{Frame, MediaKind, SourceInfo};
 use crate::types::geometry::Margins;
@@ -172,23 +172,50 @@ struct Scheduler<'a> {
     scene_start: FrameIndex,
     /// `None` where text is not looked for.
     fresh: Option<FreshEdges>,
+    since: Since,
+    /// Key looks that frames may have because of what they alone show.
+    flashes_saved: f32,
+    /// The frame before the one that is held, in the same scene.
+    before: Option<Luma>,
     held: Option<(Frame, Work)>,
 }
 
+/// A key look for one frame in 48 in the long run: hands that talk look like flashes, too. Others get a glance.
+const FLASHES_A_FRAME: f32 = 1.0 / 48.0;
+const MOST_FLASHES_SAVED: f32 = 2.0;
+
 impl Scheduler<'_> {
-    /// The frame that is held goes to the networks; `last_of_scene` tells what comes behind it.
-    fn release(&mut self, last_of_scene: bool) -> Result<()> {
+    /// The frame that is held goes to the networks; `behind` is the next one in its scene.
+    fn release(&mut self, behind: Option<&Work>) -> Result<()> {
         let Some((frame, mut work)) = self.held.take() else { return Ok(()) };
         let (kind, scene_start) = (self.info.kind, self.scene_start);
         let headings = self.feedback.headings(work.frame);
-        let place = Place { kind, frame: work.frame, scene_start, last_of_scene, headings };
+        let last_of_scene = behind.is_none();
+        let place = Place { kind, frame: work.frame, scene_start, last_of_scene, headings, since: self.since };
         work.look = scheduled(place);
+        self.since = self.since.looked(work.look);
+        self.flashes_saved = (self.flashes_saved + FLASHES_A_FRAME).min(MOST_FLASHES_SAVED);
+        if let (None, Some(before), Some(behind)) = (work.look.ask.faces, &self.before, behind)
+            && is_flash(before, &work.luma, &behind.luma)
+        {
+            let is_brief = self.flashes_saved < 1.0;
+            self.flashes_saved -= if is_brief { 0.0 } else { 1.0 };
+            work.look = work.look.with_flash(place, is_brief);
+        }
         if let (MediaKind::Clip, Some(fresh)) = (kind, &mut self.fresh) {
             if work.look.ask.text.is_some() {
                 fresh.looked(&work.luma);
             } else if fresh.asks(&work.luma) {
                 work.look = work.look.with_text(place);
             }
+        }
+        match behind {
+            Some(behind) => {
+                let secs = self.info.time_base.secs(behind.pts.saturating_sub(work.pts)).max(0.0);
+                self.since = self.since.later(secs);
+                self.before = Some(work.luma.clone());
+            }
+            None => (self.since, self.before) = (Since::default(), None),
         }
         let has_larger = kind == MediaKind::Clip && self.info.coded.long_side() > CLIP_GLANCE_SIDE;
         if has_larger && (work.look.wide || work.look.ask.text.is_some()) {
@@ -210,7 +237,20 @@ fn decode(
 ) -> Result<Decoded> {
     let (small, large) = (Pictures::new(info, CLIP_GLANCE_SIDE), Pictures::new(info, CLIP_PICTURE_SIDE));
     let fresh = (targets.text || targets.codes).then(|| FreshEdges::new(TEXT_EVERY));
-    let mut scheduler = Scheduler { info, feedback, out, small, large, scene_start: 0, fresh, held: None };
+    let (since, flashes_saved) = (Since::default(), MOST_FLASHES_SAVED);
+    let mut scheduler = Scheduler {
+        info,
+        feedback,
+        out,
+        small,
+        large,
+        scene_start: 0,
+        fresh,
+        since,
+        flashes_saved,
+        before: None,
+        held: None,
+    };
     let (mut cuts, mut motion) = (SceneCutDetector::default(), MotionEstimator::default());
     let mut told = Decoded { pts: vec![], damaged: vec![], scene_cuts: vec![] };
     while let Some(frame) = timed(observer, Phase::Analyze, Part::Decode, || opened.source.next_frame())? {
@@ -228,21 +268,23 @@ fn decode(
             Ok((picture, luma, is_cut))
         })?;
         let scene_cut = is_cut && frame.index > 0;
-        scheduler.release(scene_cut)?;
         if scene_cut {
-            told.scene_cuts.push(frame.index);
-            scheduler.scene_start = frame.index;
             motion.reset();
         }
         let motion = timed(observer, Phase::Analyze, Part::Prepare, || motion.push(&luma));
         let (index, pts) = (frame.index, frame.pts);
         let work = Work { frame: index, pts, picture, large: None, luma, motion, scene_cut, look: Look::default() };
+        scheduler.release((!scene_cut).then_some(&work))?;
+        if scene_cut {
+            told.scene_cuts.push(index);
+            scheduler.scene_start = index;
+        }
         scheduler.held = Some((frame, work));
         if observer.progress(Phase::Analyze, index + 1, info.frames_estimate) == Continue::Cancel {
             return Err(Error::new(Stage::Decode, ErrorKind::Cancelled, "interrupted"));
         }
     }
-    scheduler.release(true)?;
+    scheduler.release(None)?;
     Ok(told)
 }
 

@@ -174,6 +174,7 @@ fn behind(work: &Work, style: MaskStyle, detections: Vec<Detection>, people: Vec
         detections,
         scene_cut: work.scene_cut,
         face_look,
+        new_faces_only: work.look.flash,
         text_looked: work.look.ask.text.is_some(),
     };
     Looked { found, luma: work.luma.clone(), motion: work.motion, tones, people }
@@ -195,7 +196,7 @@ mod tests {
             luma: Luma { size, data: vec![0], display_from_luma: 1.0 },
             motion: GlobalMotion::NONE,
             scene_cut: false,
-            look: Look { ask, wide: false },
+            look: Look { ask, ..Look::default() },
         }
     }
 

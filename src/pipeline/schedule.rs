@@ -4,7 +4,8 @@
 //! Key frames repeat that on small pictures, some of them on large ones. Between them every other frame is glanced at, in
 //! the headings in which heads stood three windows ago: so the schedule of a window depends on finished windows only, and
 //! the same clip gives the same plan whatever the number of threads. Text is looked for at a scene's start, its second look
-//! and every so often, and where edges came that were not there.
+//! and every so often, and where edges came that were not there. Where frames are far apart in time, all of this comes in
+//! fewer of them; and a frame that shows what neither neighbour shows is looked at, whichever it is.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex};
@@ -37,6 +38,58 @@ const BLIND_GLANCE_EVERY: u64 = 4;
 pub const TEXT_EVERY: u64 = 16;
 /// Every so many frames the small text network runs instead of the tiny one.
 const TEXT_KEY_EVERY: u64 = 128;
+/// The same in seconds, where a clip has few frames a second: masks are held for half of one, whatever its rate is.
+const KEY_SECS: f64 = 0.5;
+const ALL_TURNS_SECS: f64 = 2.0;
+const WIDE_SECS: f64 = 3.1;
+const GLANCE_SECS: f64 = 0.1;
+const BLIND_GLANCE_SECS: f64 = 0.2;
+const TEXT_SECS: f64 = 0.7;
+/// Ticks do not divide seconds exactly.
+const ROUNDING_SECS: f64 = 1e-4;
+
+/// Seconds in a scene since the last look of each kind, or since its start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Since {
+    pub look: f64,
+    pub key: f64,
+    pub all_turns: f64,
+    pub wide: f64,
+    pub text: f64,
+}
+
+impl Since {
+    /// As it is a frame later, which comes by so many seconds later than the last one.
+    pub fn later(self, secs: f64) -> Since {
+        let Since { look, key, all_turns, wide, text } = self;
+        let later = |since: f64| since + secs;
+        Since { look: later(look), key: later(key), all_turns: later(all_turns), wide: later(wide), text: later(text) }
+    }
+
+    /// As it is after a look.
+    pub fn looked(mut self, look: Look) -> Since {
+        if let Some(effort) = look.ask.faces {
+            self.look = 0.0;
+            if !effort.is_fast() {
+                self.key = 0.0;
+            }
+            if effort == Effort::Key(Headings::ALL) {
+                self.all_turns = 0.0;
+            }
+        }
+        if look.wide {
+            self.wide = 0.0;
+        }
+        if look.ask.text.is_some() {
+            self.text = 0.0;
+        }
+        self
+    }
+}
+
+fn is_due(since: f64, secs: f64) -> bool {
+    since >= secs - ROUNDING_SECS
+}
 
 /// What is known of a frame when it is scheduled.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +102,7 @@ pub struct Place {
     pub last_of_scene: bool,
     /// Headings of the heads three windows ago.
     pub headings: Headings,
+    pub since: Since,
 }
 
 impl Place {
@@ -73,9 +127,19 @@ pub struct Look {
     pub ask: Ask,
     /// Faces are looked for in a large picture, and people by their poses.
     pub wide: bool,
+    /// Faces are looked for because of what this frame alone shows.
+    pub flash: bool,
 }
 
 impl Look {
+    /// The same where something is shown in this frame alone: as a key frame, or, where `is_brief`, at a glance.
+    pub fn with_flash(mut self, place: Place, is_brief: bool) -> Look {
+        let key = Effort::Key(if place.is_blind() { Headings::UPRIGHT } else { place.headings });
+        self.ask.faces = Some(if is_brief { place.glance() } else { key });
+        self.flash = true;
+        self
+    }
+
     /// The same with a glance for text in a frame that was to have none. Faces are looked for with it, because heads tell
     /// documents.
     pub fn with_text(mut self, place: Place) -> Look {
@@ -88,29 +152,35 @@ impl Look {
 /// The work for a frame.
 pub fn look(place: Place) -> Look {
     if place.kind == MediaKind::Photo {
-        return Look { ask: Ask::THOROUGH, wide: true };
+        return Look { ask: Ask::THOROUGH, wide: true, flash: false };
     }
     let since_cut = place.since_cut();
     let edge = since_cut == 0 || place.last_of_scene;
     let is_blind = place.is_blind();
-    let every = if is_blind { BLIND_GLANCE_EVERY } else { GLANCE_EVERY };
+    let since = place.since;
+    let (every, secs) = if is_blind { (BLIND_GLANCE_EVERY, BLIND_GLANCE_SECS) } else { (GLANCE_EVERY, GLANCE_SECS) };
     let is_at = |every: u64| since_cut.is_multiple_of(every);
-    let wide = is_at(WIDE_EVERY);
-    let faces = if edge || since_cut == SECOND_LOOK || is_at(KEY_EVERY) {
-        let is_thorough = since_cut == SECOND_LOOK || is_at(ALL_TURNS_EVERY) && !wide;
+    let wide = is_at(WIDE_EVERY) || is_due(since.wide, WIDE_SECS);
+    let is_key = edge || since_cut == SECOND_LOOK || is_at(KEY_EVERY) || wide || is_due(since.key, KEY_SECS);
+    let faces = if is_key {
+        // Not both at once, unless every frame is wide.
+        let is_turned = !wide && is_at(ALL_TURNS_EVERY);
+        let turned_secs = if wide { 2.0 * ALL_TURNS_SECS } else { ALL_TURNS_SECS };
+        let is_thorough = since_cut == SECOND_LOOK || is_turned || is_due(since.all_turns, turned_secs);
         // A scene that ends before its second look has it at once.
         let is_short = place.last_of_scene && since_cut < SECOND_LOOK;
         let known = if is_blind { Headings::UPRIGHT } else { place.headings };
         Some(Effort::Key(if is_thorough || is_short { Headings::ALL } else { known }))
     } else {
-        is_at(every).then_some(place.glance())
+        (is_at(every) || is_due(since.look, secs)).then_some(place.glance())
     };
     let text = if is_at(TEXT_KEY_EVERY) {
         Some(Effort::Key(Headings::UPRIGHT))
     } else {
-        (edge || since_cut == SECOND_LOOK || is_at(TEXT_EVERY)).then_some(Effort::Fast(Headings::UPRIGHT))
+        let is_due = is_at(TEXT_EVERY) || is_due(since.text, TEXT_SECS);
+        (edge || since_cut == SECOND_LOOK || is_due).then_some(Effort::Fast(Headings::UPRIGHT))
     };
-    Look { ask: Ask { faces, text }, wide }
+    Look { ask: Ask { faces, text }, wide, flash: false }
 }
 
 /// What the tracker tells the schedule.
@@ -161,7 +231,7 @@ mod tests {
     const ASIDE: Headings = Headings::of_quarter(1);
 
     fn place(frame: FrameIndex, scene_start: FrameIndex, last_of_scene: bool) -> Place {
-        Place { kind: MediaKind::Clip, frame, scene_start, last_of_scene, headings: ASIDE }
+        Place { kind: MediaKind::Clip, frame, scene_start, last_of_scene, headings: ASIDE, since: Since::default() }
     }
 
     fn at(frame: FrameIndex, scene_start: FrameIndex, last_of_scene: bool) -> Look {
@@ -192,6 +262,40 @@ mod tests {
             let look = at(100 + since_cut, 100, last);
             assert_eq!((look.ask.faces, look.wide), (faces, wide), "{since_cut} frames behind the cut");
         }
+    }
+
+    /// Looks of a scene of so many frames, each so many seconds behind the last one.
+    fn scene(frames: u64, secs: f64) -> Vec<Look> {
+        let mut since = Since::default();
+        let looks = (0..frames).map(|frame| {
+            let place = Place { since, ..place(frame, 0, false) };
+            let look = look(place);
+            since = since.looked(look).later(secs);
+            look
+        });
+        looks.collect()
+    }
+
+    #[test]
+    fn slow_clips_are_looked_at_by_the_second() {
+        for fps in [0.2, 1.0, 2.0, 5.0, 10.0, 12.5, 15.0, 23.976, 25.0, 30.0, 60.0] {
+            let looks = scene(600, 1.0 / fps);
+            let longest = |is_it: &dyn Fn(&Look) -> bool| {
+                let at: Vec<usize> = (0..looks.len()).filter(|&i| is_it(&looks[i])).collect();
+                let gap = at.windows(2).map(|w| w[1] - w[0]).max().unwrap();
+                gap.saturating_sub(1) as f64 / fps
+            };
+            let is_key = |look: &Look| look.ask.faces.is_some_and(|e| !e.is_fast());
+            let is_turned = |look: &Look| look.ask.faces == Some(Effort::Key(Headings::ALL));
+            // What lies between two looks is shorter than this.
+            assert!(longest(&is_key) < 0.5, "{fps} a second: {} s without key frames", longest(&is_key));
+            assert!(longest(&is_turned) < 3.3, "{fps} a second: {} s without all turns", longest(&is_turned));
+            assert!(longest(&|look| look.ask.faces.is_some()) < 0.2, "{fps} a second: not glanced at");
+            assert!(longest(&|look| look.ask.text.is_some()) < 0.7, "{fps} a second: no text");
+        }
+        // At the usual rates it is the frames that count: the first, the second look and each twelfth.
+        let keys = scene(145, 0.04).iter().filter(|look| look.ask.faces.is_some_and(|e| !e.is_fast())).count();
+        assert_eq!(keys, 2 + 144 / 12);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod appearance;
 pub mod associate;
 pub mod fill;
+pub mod flash;
 pub mod fresh;
 pub mod luma;
 pub mod motion;
@@ -12,6 +13,7 @@ pub mod scene_cut;
 pub mod testing;
 pub mod tracker;
 
+pub use flash::is_flash;
 pub use fresh::FreshEdges;
 pub use luma::Luma;
 pub use motion::{GlobalMotion, MotionEstimator};

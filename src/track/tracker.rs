@@ -29,6 +29,8 @@ pub struct TrackSettings {
     pub max_kept_frames: usize,
     /// Score from which a face in a frame that was only glanced at begins a track; weaker ones may continue one.
     pub begin_glance_score: f32,
+    /// The same in a frame that was looked at because of what it alone shows: no other look will make weaker ones surer.
+    pub begin_flash_score: f32,
     /// What a face's score counts for when its frame was only glanced at.
     pub glance_weight: f32,
     /// Frames to both sides over which places are smoothed.
@@ -47,6 +49,7 @@ impl Default for TrackSettings {
             extend_secs: 2.0,
             max_kept_frames: 128,
             begin_glance_score: 0.75,
+            begin_flash_score: 0.4,
             glance_weight: 0.5,
             smooth_radius: 3,
             face_core: 0.85,
@@ -138,7 +141,7 @@ impl Tracker {
         }
         self.next = Some(found.frame + 1);
         let camera = if self.kept.is_empty() { Similarity::IDENTITY } else { motion.transform };
-        let thorough = found.face_look == FaceLook::Thorough;
+        let thorough = found.face_look == FaceLook::Thorough && !found.new_faces_only;
         self.keep(Kept { frame: found.frame, pts: found.pts, camera, luma, thorough });
         for live in &mut self.live {
             live.filter.predict(&camera);
@@ -187,6 +190,11 @@ impl Tracker {
         let mut new = Vec::new();
         for (detection, track) in found.detections.iter().zip(chosen) {
             match track {
+                _ if found.new_faces_only && detection.class == Class::Face => {
+                    if detection.score >= self.settings.begin_flash_score && !self.is_known(&detection.quad) {
+                        new.push(detection);
+                    }
+                }
                 Some(t) => continued[t] = Some(detection),
                 None => new.push(detection),
             }
@@ -194,6 +202,7 @@ impl Tracker {
         let Some(now) = self.kept.back() else { return };
         for (live, detection) in self.live.iter_mut().zip(continued) {
             match detection {
+                _ if found.new_faces_only && live.class == Class::Face => live.pass(now),
                 Some(detection) => {
                     let glanced = found.face_look == FaceLook::Glance && detection.class == Class::Face;
                     let weight = if glanced { self.settings.glance_weight } else { 1.0 };
@@ -254,6 +263,12 @@ impl Tracker {
         };
         let filter = MotionFilter::new(&detection.quad);
         Live { class: detection.class, points, looks, pending: Vec::new(), filter, look, start }
+    }
+
+    /// Whether a face that was seen for sure is expected at about this place.
+    fn is_known(&self, quad: &Quad) -> bool {
+        let is_sure = |l: &&Live| l.class == Class::Face && l.looks.best >= self.settings.begin_flash_score;
+        self.live.iter().filter(is_sure).any(|l| l.filter.quad().iou(quad) > 0.3)
     }
 
     /// Whether a track of the class has a point at about this place already.

@@ -37,6 +37,7 @@ fn run(shots: &[Shot]) -> Vec<Track> {
             scene_cut: shot.cut,
             face_look: FaceLook::Thorough,
             text_looked: true,
+            ..Default::default()
         };
         tracker.push(&found, moved, luma).unwrap();
         tracks.extend(tracker.take_finished());
@@ -199,6 +200,39 @@ fn memory_is_bounded_by_the_settings() {
         tracker.push(&frame, GlobalMotion::NONE, World::new(1).luma(&Camera::default(), &[])).unwrap();
         assert!(tracker.kept.len() <= 10);
     }
+}
+
+#[test]
+fn frames_looked_at_for_new_faces_leave_tracks_alone() {
+    let (old, new) = (Rect::new(300.0, 300.0, 100.0, 120.0), Rect::new(900.0, 200.0, 100.0, 120.0));
+    let tracks = |flash: bool| {
+        let mut tracker = Tracker::new(TrackSettings::default(), BASE);
+        for n in 0..20u64 {
+            let is_flash = flash && n == 7;
+            let detections = match n {
+                7 if flash => vec![face(new.into(), 0.6), face(Rect::new(310.0, 320.0, 90.0, 90.0).into(), 0.2)],
+                n if n % 2 == 0 => vec![face(old.into(), 0.8)],
+                _ => Vec::new(),
+            };
+            let face_look = if n % 2 == 0 || is_flash { FaceLook::Thorough } else { FaceLook::None };
+            let found = FrameDetections {
+                frame: n,
+                pts: n as i64,
+                detections,
+                face_look,
+                new_faces_only: is_flash,
+                ..Default::default()
+            };
+            let actors = if n == 7 { &[Actor { quad: new.into(), seed: 42 }][..] } else { &[] };
+            tracker.push(&found, GlobalMotion::NONE, World::new(5).luma(&Camera::default(), actors)).unwrap();
+        }
+        tracker.finish()
+    };
+    let (without, with) = (tracks(false), tracks(true));
+    assert_eq!((without.len(), with.len()), (1, 2));
+    let (same, fresh): (Vec<_>, Vec<_>) = with.into_iter().partition(|t| t.at(7).unwrap().quad.center().x < 600.0);
+    assert_eq!(same, without);
+    assert_eq!((fresh[0].looks.count, fresh[0].detected().count()), (1, 1));
 }
 
 #[test]

@@ -64,6 +64,8 @@ pub struct FrameDetections {
     pub scene_cut: bool,
     /// How hard faces were looked for.
     pub face_look: FaceLook,
+    /// It was looked at because of what it alone shows: faces found in it begin tracks, but neither continue nor doubt any.
+    pub new_faces_only: bool,
     /// Whether anything but faces was looked for.
     pub text_looked: bool,
 }

@@ -10,6 +10,7 @@ mod common;
 mod damage;
 mod documents;
 mod faults;
+mod flashes;
 mod formats;
 mod interference;
 mod interrupt;

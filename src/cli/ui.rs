@@ -9,15 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use withhold::Error;
 use withhold::pipeline::run::BatchObserver;
 use withhold::types::finding::{Finding, Rule, Severity};
 use withhold::types::progress::{Continue, Observer, Phase};
 use withhold::types::report::{CHECK_KIND, RunReport, Status};
 use withhold::types::time::timecode;
 use withhold::types::timing::{Part, Spent};
+use withhold::{Error, Result};
 
 use super::args::{Format, Run};
+use super::formats;
 
 /// Time between plain progress lines of one file.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -26,7 +27,12 @@ const FINDINGS_SHOWN: usize = 5;
 
 /// One line on standard error.
 pub fn error_line(error: &Error) {
-    eprintln!("withhold: error: {error}");
+    tell(format_args!("withhold: error: {error}"));
+}
+
+/// A reader of standard error that went away, or a full disk behind it, must not stop the batch.
+fn tell(line: std::fmt::Arguments) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Draws the progress of a batch.
@@ -38,6 +44,8 @@ pub struct Ui<'a> {
     format: Format,
     cancel: &'a AtomicBool,
     live: Mutex<HashMap<usize, ProgressBar>>,
+    /// What kept reports from standard output.
+    unwritten: Mutex<Vec<Error>>,
 }
 
 impl<'a> Ui<'a> {
@@ -53,7 +61,14 @@ impl<'a> Ui<'a> {
             format,
             cancel,
             live: Mutex::default(),
+            unwritten: Mutex::default(),
         }
+    }
+
+    /// # Errors
+    /// `Io` when a report did not reach standard output: who reads them must not take the batch for all of it.
+    pub fn all_told(&self) -> Result<()> {
+        self.unwritten.lock().unwrap_or_else(|e| e.into_inner()).drain(..).next().map_or(Ok(()), Err)
     }
 
     fn line(&self, text: &str) {
@@ -61,7 +76,7 @@ impl<'a> Ui<'a> {
             // Above the bars; a terminal that went away is no reason to stop.
             let _ = self.bars.println(text);
         } else {
-            eprintln!("{text}");
+            tell(format_args!("{text}"));
         }
     }
 
@@ -117,7 +132,7 @@ impl Observer for FileProgress<'_> {
         if !self.ui.on_terminal && !self.ui.quiet && state.1.elapsed() >= LINE_EVERY {
             state.1 = Instant::now();
             let of = total.map_or(String::new(), |t| format!(" of {t}"));
-            eprintln!("{}: {}, frame {step}{of}", self.name, phase_name(phase));
+            tell(format_args!("{}: {}, frame {step}{of}", self.name, phase_name(phase)));
         }
         if self.ui.cancel.load(Ordering::SeqCst) { Continue::Cancel } else { Continue::Yes }
     }
@@ -138,8 +153,8 @@ impl BatchObserver for Ui<'_> {
         if self.format == Format::Json
             && let Ok(line) = serde_json::to_string(report)
         {
-            // A reader that went away (a closed pipe) must not stop the batch.
-            let _ = writeln!(std::io::stdout().lock(), "{line}");
+            let written = formats::on_stdout(&format!("{line}\n"));
+            self.unwritten.lock().unwrap_or_else(|e| e.into_inner()).extend(written.err());
         }
         timing_lines(&report.timings).iter().for_each(|line| self.line(line));
         if report.kind == CHECK_KIND {
@@ -317,11 +332,11 @@ pub fn summary(reports: &[RunReport], out_dir: &Path, work_dir: &Path, table: &P
         let listed: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         parts.push(format!("because of errors of these kinds: {}", listed.join(", ")));
     }
-    eprintln!("{}: results in {}", parts.join(", "), out_dir.display());
+    tell(format_args!("{}: results in {}", parts.join(", "), out_dir.display()));
     if reports.len() > 1 {
-        eprintln!("a table of all files: {}", table.display());
+        tell(format_args!("a table of all files: {}", table.display()));
     }
     if reports.iter().any(|r| r.sheet.is_some()) {
-        eprintln!("look at the contact sheets before you publish: {}", work_dir.join("sheets").display());
+        tell(format_args!("look at the contact sheets before you publish: {}", work_dir.join("sheets").display()));
     }
 }

@@ -37,6 +37,29 @@ pub fn private_dir(path: &Path) -> Result<()> {
         .map_err(|e| io_error(path, "cannot create the folder", e))
 }
 
+/// In each work folder, to tell it from others: what lies in it is overwritten and swept.
+const MARK: &str = ".withhold-work";
+
+/// Makes a work folder, or takes one that was made here.
+///
+/// # Errors
+/// `Usage` for a folder with anything else in it: it would lose files; `Io`.
+pub fn make_work_dir(path: &Path) -> Result<()> {
+    private_dir(path)?;
+    let mark = path.join(MARK);
+    if mark.exists() {
+        return Ok(());
+    }
+    let mut entries = fs::read_dir(path).map_err(|e| io_error(path, "cannot be read", e))?;
+    // Another run may have made the mark just now.
+    if entries.next().is_some() && !mark.exists() {
+        let message = "holds files, but is no work folder of this program, which would overwrite some; name another";
+        return Err(Error::new(Stage::Setup, ErrorKind::Usage, message).at(path));
+    }
+    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&mark);
+    made.map(drop).map_err(|e| io_error(&mark, "cannot mark the work folder", e))
+}
+
 /// A private folder for one file's work, removed with everything in it when dropped.
 pub struct Staging {
     dir: tempfile::TempDir,
@@ -80,7 +103,8 @@ fn lock_unless_gone(file: &File) -> io::Result<bool> {
 /// in there; a failure to remove something is tried again by the next run.
 pub fn sweep(work_dir: &Path) {
     let Ok(entries) = fs::read_dir(work_dir.join("staging")) else { return };
-    for folder in entries.flatten().map(|e| e.path()) {
+    let is_ours = |e: &fs::DirEntry| e.file_name().as_encoded_bytes().starts_with(b"job-");
+    for folder in entries.flatten().filter(is_ours).map(|e| e.path()) {
         let lock_path = folder.join(LOCK);
         // Without a lock it is empty, and perhaps in the making, or was being removed when its run was killed.
         if !lock_path.exists() && (fs::remove_dir(&folder).is_ok() || !lock_path.exists()) {
@@ -196,9 +220,48 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Moves a file to a name beside it that is free: `a.plan.json` becomes `a.plan.1.json`.
+pub fn set_aside(path: &Path) -> Result<()> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    let free = (1u32..).map(|n| path.with_file_name(format!("{stem}.{n}.{extension}"))).find(|p| !p.exists());
+    free.map_or(Ok(()), |free| fs::rename(path, free)).map_err(|e| io_error(path, "cannot be set aside", e))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_folders_are_told_from_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let (fresh, foreign) = (dir.path().join("fresh"), dir.path().join("foreign"));
+        make_work_dir(&fresh).unwrap();
+        fs::write(fresh.join("journal.jsonl"), "").unwrap();
+        make_work_dir(&fresh).unwrap();
+        let (notes, kept) = (foreign.join("staging/2026/notes.txt"), foreign.join("staging/job-1/x"));
+        for file in [&notes, &kept] {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "mine").unwrap();
+        }
+        assert_eq!(make_work_dir(&foreign).unwrap_err().kind(), ErrorKind::Usage);
+        // Nor would anything but what jobs left be swept.
+        sweep(&foreign);
+        assert!(notes.exists() && !kept.exists());
+    }
+
+    #[test]
+    fn what_is_set_aside_keeps_every_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.plan.json");
+        for content in ["one", "two"] {
+            fs::write(&path, content).unwrap();
+            set_aside(&path).unwrap();
+        }
+        assert!(!path.exists());
+        let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+        assert_eq!([read("a.plan.1.json"), read("a.plan.2.json")], ["one", "two"]);
+    }
 
     #[test]
     fn a_taken_name_is_never_replaced_unasked() {

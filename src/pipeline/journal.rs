@@ -17,7 +17,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::commit::{private_dir, sync};
+use super::commit::{make_work_dir, sync};
 use super::sandbox::SandboxMode;
 use super::select::Shard;
 use super::settings::{AudioChoice, Settings};
@@ -60,7 +60,7 @@ impl Journal {
     /// # Errors
     /// `Io`, also when the file of a sound track that belongs to the settings can't be read.
     pub fn open(work_dir: &Path, shard: Option<Shard>, settings: &Settings, resume: bool) -> Result<Self> {
-        private_dir(work_dir)?;
+        make_work_dir(work_dir)?;
         let mut verified = HashMap::new();
         if resume {
             for path in journals(work_dir)? {

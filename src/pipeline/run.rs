@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::batch::{Entry, Item, open_source};
 use super::check::CheckOrders;
-use super::commit::{Staging, exists, private_dir, publish, sweep, sweep_parts, write_private};
+use super::commit::{Staging, exists, make_work_dir, publish, set_aside, sweep, sweep_parts, write_private};
 use super::gate::Gate;
 use super::journal::Journal;
 use super::sandbox::SandboxMode;
@@ -82,7 +82,7 @@ pub fn run(batch: &Batch, observer: &dyn BatchObserver) -> Result<Vec<RunReport>
     if batch.settings.sandbox == SandboxMode::Require {
         sandbox_probe::probe(SandboxMode::Require)?;
     }
-    private_dir(&batch.work_dir)?;
+    make_work_dir(&batch.work_dir)?;
     batch.sweep();
     let slots = Slots { free: Mutex::new(batch.jobs.max(1)), changed: Condvar::new() };
     let queue = Mutex::new(0..batch.entries.len());
@@ -355,6 +355,10 @@ impl FileRun<'_> {
         if plans::read(plan).is_ok() {
             let bytes = fs::read(plan)
                 .map_err(|e| Error::new(Stage::Plan, ErrorKind::Io, "the plan can't be read back").because(e))?;
+            // Somebody may have edited the one that is there.
+            if fs::read(&kept).is_ok_and(|old| old != bytes) {
+                set_aside(&kept)?;
+            }
             write_private(&kept, &bytes)?;
         }
         result.map_err(|e| match e.kind() {

@@ -119,6 +119,38 @@ fn private_things_stay_private() {
 }
 
 #[test]
+fn reports_that_cannot_be_written_are_told_and_messages_that_cannot_be_stop_nothing() {
+    let scratch = Scratch::new();
+    scratch.photo("in/a.png");
+    scratch.photo("in/b.png");
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    for (n, format) in ["json", "sarif", "junit"].iter().enumerate() {
+        let out = format!("out{n}");
+        let mut command = scratch.command();
+        command.args(["redact", "in", "-o", &out, "--format", format]).args(REGION_ONLY);
+        let run = command.stdout(full()).output().unwrap();
+        assert_eq!(run.status.code(), Some(3), "{format}");
+        assert!(String::from_utf8_lossy(&run.stderr).contains("report"), "{format}");
+    }
+    let mut command = scratch.command();
+    command.args(["redact", "in", "-o", "out"]).args(REGION_ONLY);
+    assert_eq!(command.stderr(full()).output().unwrap().status.code(), Some(0));
+    assert_eq!(scratch.files("out").len(), 2);
+}
+
+#[test]
+fn an_edited_plan_is_set_aside_not_lost() {
+    let scratch = Scratch::new();
+    scratch.photo("a.png");
+    scratch.redact_region("a.png", "out", "").ends_with(0);
+    let plan = scratch.path("out.withhold/plans/a.png.plan.json");
+    let edited = fs::read_to_string(&plan).unwrap().replace("redact", "edited");
+    fs::write(&plan, &edited).unwrap();
+    scratch.redact_region("a.png", "out", "--overwrite").ends_with(0);
+    assert_eq!(fs::read_to_string(scratch.path("out.withhold/plans/a.png.plan.1.json")).unwrap(), edited);
+}
+
+#[test]
 fn sheets_count_time_from_the_first_frame_as_flags_do() {
     let scratch = Scratch::new();
     scratch.clip(6, "-c:v libx264 -f mpegts", "late.ts");

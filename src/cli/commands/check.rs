@@ -36,8 +36,9 @@ pub fn run_check(args: &Check) -> Result<Exit> {
         jobs: settings::jobs(&args.run)?,
         cancel: &cancel,
     };
-    let reports = run(&batch, &ui::Ui::new(&args.run, &cancel))?;
-    formats::write(args.run.format, &reports);
+    let ui = ui::Ui::new(&args.run, &cancel);
+    let reports = run(&batch, &ui)?;
+    ui.all_told().and_then(|()| formats::write(args.run.format, &reports))?;
     Ok(reports.iter().map(|r| Exit::of_check(r, &gate)).max().unwrap_or(Exit::Success))
 }
 

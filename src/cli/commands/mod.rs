@@ -56,9 +56,10 @@ fn run_batch(
         jobs: settings::jobs(&out.run)?,
         cancel: &cancel,
     };
-    let reports = run(&batch, &ui::Ui::new(&out.run, &cancel))?;
-    formats::write(out.run.format, &reports);
+    let ui = ui::Ui::new(&out.run, &cancel);
+    let reports = run(&batch, &ui)?;
     let table = table::write(&batch, &reports)?;
+    ui.all_told().and_then(|()| formats::write(out.run.format, &reports))?;
     ui::summary(&reports, &batch.out_dir, &batch.work_dir, &table, out.run.quiet);
     Ok(reports.iter().map(|r| Exit::of_report(r, out.strict)).max().unwrap_or(Exit::Success))
 }

@@ -10,19 +10,34 @@ use std::io::Write;
 use withhold::types::finding::{Finding, Severity};
 use withhold::types::report::{RunReport, Status};
 use withhold::types::time::timecode;
+use withhold::{Error, ErrorKind, Result, Stage};
 
 use super::args::Format;
 
 /// Writes what stands at the end of a batch to standard output; JSON lines went out as files were done.
-pub fn write(format: Format, reports: &[RunReport]) {
+///
+/// # Errors
+/// `Io`, but for a reader that went away.
+pub fn write(format: Format, reports: &[RunReport]) -> Result<()> {
     let text = match format {
-        Format::Human | Format::Json => return,
+        Format::Human | Format::Json => return Ok(()),
         Format::Sarif => sarif::document(reports),
         Format::Junit => junit::document(reports),
         Format::Github => github::commands(reports),
     };
-    // A reader that went away (a closed pipe) changes nothing about the outcome.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    on_stdout(&text)
+}
+
+/// Writes a report, or a line of it.
+pub fn on_stdout(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A reader that went away (a closed pipe) changes nothing about the outcome.
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::new(Stage::Setup, ErrorKind::Io, "the report can't be written to standard output").because(e))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a file is called: its path when paths are to be told, else its number in the batch.

@@ -163,6 +163,7 @@ fn tracking(bencher: Bencher, people: usize) {
             detections: (0..people).map(|person| at(person, frame)).collect(),
             scene_cut: false,
             face_look: if frame % 8 == 0 { FaceLook::Thorough } else { FaceLook::Glance },
+            new_faces_only: false,
             text_looked: true,
         })
         .collect();

@@ -32,7 +32,18 @@ pub fn error_line(error: &Error) {
 
 /// A reader of standard error that went away, or a full disk behind it, must not stop the batch.
 fn tell(line: std::fmt::Arguments) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", printable(&line.to_string()));
+}
+
+/// With control characters, and those that turn the direction of writing, spelled out: names of files are not ours, and
+/// must not draw lines, colours or commands of their own.
+fn printable(text: &str) -> String {
+    let spelled = |c: char| match c {
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => c.escape_unicode().to_string(),
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    };
+    text.chars().map(spelled).collect()
 }
 
 /// Draws the progress of a batch.
@@ -74,7 +85,7 @@ impl<'a> Ui<'a> {
     fn line(&self, text: &str) {
         if self.on_terminal && !self.quiet {
             // Above the bars; a terminal that went away is no reason to stop.
-            let _ = self.bars.println(text);
+            let _ = self.bars.println(printable(text));
         } else {
             tell(format_args!("{text}"));
         }
@@ -142,7 +153,7 @@ impl BatchObserver for Ui<'_> {
     fn started(&self, item: usize, input: &Path) -> Box<dyn Observer + '_> {
         let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy().into_owned();
         let bar = self.bar(item);
-        bar.set_prefix(name.clone());
+        bar.set_prefix(printable(&name));
         Box::new(FileProgress { ui: self, name, bar, state: Mutex::new((None, Instant::now())) })
     }
 

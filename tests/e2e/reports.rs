@@ -139,6 +139,18 @@ fn reports_that_cannot_be_written_are_told_and_messages_that_cannot_be_stop_noth
 }
 
 #[test]
+fn names_of_files_draw_no_lines_and_colours_of_their_own() {
+    let scratch = Scratch::new();
+    scratch.file("in/a\n::error::forged\u{1b}[31m\u{202e}.png", &fs::read(scratch.photo("good.png")).unwrap()[..40]);
+    for args in [&["redact", "in", "-o", "out"][..], &["check", "in", "--show-paths", "--format", "github"]] {
+        let run = scratch.withhold(args.iter().chain(if args[0] == "redact" { &REGION_ONLY[..] } else { &[] }));
+        let text = run.ends_with(3).stderr;
+        assert!(text.contains(r"a\n::error::forged\u{1b}[31m\u{202e}.png"), "{text}");
+        assert!(text.lines().all(|l| !l.trim_start().starts_with("::error")), "{text}");
+    }
+}
+
+#[test]
 fn an_edited_plan_is_set_aside_not_lost() {
     let scratch = Scratch::new();
     scratch.photo("a.png");

@@ -38,7 +38,7 @@ pub fn run_check(args: &Check) -> Result<Exit> {
     };
     let ui = ui::Ui::new(&args.run, &cancel);
     let reports = run(&batch, &ui)?;
-    ui.all_told().and_then(|()| formats::write(args.run.format, &reports))?;
+    ui.all_told().and_then(|()| formats::write(args.run.format, &reports, gate.fail_on))?;
     Ok(reports.iter().map(|r| Exit::of_check(r, &gate)).max().unwrap_or(Exit::Success))
 }
 

@@ -16,6 +16,7 @@ use withhold::pipeline::batch::Entry;
 use withhold::pipeline::journal::Journal;
 use withhold::pipeline::run::{Batch, Task, run};
 use withhold::pipeline::settings::Settings;
+use withhold::types::finding::Severity;
 use withhold::{Error, ErrorKind, Result, Stage};
 
 use super::args::Output;
@@ -59,7 +60,7 @@ fn run_batch(
     let ui = ui::Ui::new(&out.run, &cancel);
     let reports = run(&batch, &ui)?;
     let table = table::write(&batch, &reports)?;
-    ui.all_told().and_then(|()| formats::write(out.run.format, &reports))?;
+    ui.all_told().and_then(|()| formats::write(out.run.format, &reports, Severity::Error))?;
     ui::summary(&reports, &batch.out_dir, &batch.work_dir, &table, out.run.quiet);
     Ok(reports.iter().map(|r| Exit::of_report(r, out.strict)).max().unwrap_or(Exit::Success))
 }

@@ -15,14 +15,15 @@ use withhold::{Error, ErrorKind, Result, Stage};
 use super::args::Format;
 
 /// Writes what stands at the end of a batch to standard output; JSON lines went out as files were done.
+/// Findings from `fail_on` on are failures, as they are for the exit code.
 ///
 /// # Errors
 /// `Io`, but for a reader that went away.
-pub fn write(format: Format, reports: &[RunReport]) -> Result<()> {
+pub fn write(format: Format, reports: &[RunReport], fail_on: Severity) -> Result<()> {
     let text = match format {
         Format::Human | Format::Json => return Ok(()),
         Format::Sarif => sarif::document(reports),
-        Format::Junit => junit::document(reports),
+        Format::Junit => junit::document(reports, fail_on),
         Format::Github => github::commands(reports),
     };
     on_stdout(&text)
@@ -61,10 +62,6 @@ fn told(finding: &Finding) -> String {
         Some(secs) => format!("{} at {}", finding.message, timecode(secs)),
         None => finding.message.clone(),
     }
-}
-
-fn is_bad(finding: &Finding) -> bool {
-    finding.severity == Severity::Error
 }
 
 #[cfg(test)]

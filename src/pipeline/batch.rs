@@ -92,7 +92,8 @@ pub fn collect(inputs: &[PathBuf], out_dir: &Path, gathering: &Gathering) -> Res
         walk(input, &out_full, &mut found, &mut entries)?;
     }
     // All of them, whatever share of the archive this run takes.
-    let sources: HashSet<PathBuf> = found.iter().filter_map(|file| file.input.canonicalize().ok()).collect();
+    let inputs_of_all = found.iter().map(|file| file.input.as_path()).chain(entries.iter().map(Entry::input));
+    let sources: HashSet<PathBuf> = inputs_of_all.filter_map(|input| input.canonicalize().ok()).collect();
     found.retain(|file| selection.picks(&file.input, &file.relative));
     entries.retain(|entry| selection.picks(entry.input(), entry.input()));
     // Numbers and clashes of names are those of the whole archive, whatever share of it this run takes.

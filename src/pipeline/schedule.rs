@@ -115,6 +115,11 @@ impl Place {
         self.since_cut() < (LAG + 1) * WINDOW
     }
 
+    /// Headings in which a key frame looks if not in all.
+    fn known(&self) -> Headings {
+        if self.is_blind() { Headings::UPRIGHT } else { self.headings }
+    }
+
     /// A look at faces between key frames.
     fn glance(&self) -> Effort {
         Effort::Fast(if self.is_blind() { Headings::ALL } else { self.headings })
@@ -134,8 +139,7 @@ pub struct Look {
 impl Look {
     /// The same where something is shown in this frame alone: as a key frame, or, where `is_brief`, at a glance.
     pub fn with_flash(mut self, place: Place, is_brief: bool) -> Look {
-        let key = Effort::Key(if place.is_blind() { Headings::UPRIGHT } else { place.headings });
-        self.ask.faces = Some(if is_brief { place.glance() } else { key });
+        self.ask.faces = Some(if is_brief { place.glance() } else { Effort::Key(place.known()) });
         self.flash = true;
         self
     }
@@ -169,8 +173,7 @@ pub fn look(place: Place) -> Look {
         let is_thorough = since_cut == SECOND_LOOK || is_turned || is_due(since.all_turns, turned_secs);
         // A scene that ends before its second look has it at once.
         let is_short = place.last_of_scene && since_cut < SECOND_LOOK;
-        let known = if is_blind { Headings::UPRIGHT } else { place.headings };
-        Some(Effort::Key(if is_thorough || is_short { Headings::ALL } else { known }))
+        Some(Effort::Key(if is_thorough || is_short { Headings::ALL } else { place.known() }))
     } else {
         (is_at(every) || is_due(since.look, secs)).then_some(place.glance())
     };

@@ -205,7 +205,9 @@ pub fn added_region(
     points: &[(FrameIndex, Quad, f32)],
 ) -> Region {
     // Asked for when the plan was made, whoever applies it.
-    let margin = plan.header.settings.get("margin").and_then(|m| m.parse().ok()).unwrap_or(0.0);
+    let margin = plan.header.settings.get("margin").and_then(|m| m.parse::<f32>().ok());
+    // Plans are edited by hand: nothing in them may shrink a mask.
+    let margin = margin.filter(|m| m.is_finite()).unwrap_or(0.0).clamp(0.0, 10.0);
     let settings = PolicySettings { margin, ..PolicySettings::default() };
     let letter = class.letter();
     let used = plan.regions.iter().filter_map(|r| r.id.strip_prefix(letter)?.parse::<usize>().ok()).max().unwrap_or(0);

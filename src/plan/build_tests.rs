@@ -81,6 +81,22 @@ fn operator_regions_join_the_plan() {
 }
 
 #[test]
+fn no_margin_of_an_edited_plan_shrinks_what_verification_adds() {
+    let pts = pts(40);
+    let seen = Quad::from(Rect::new(600.0, 300.0, 100.0, 120.0));
+    let added = |margin: &str| {
+        let mut plan = RedactionPlan { header: header(&pts), regions: Vec::new() };
+        plan.header.settings.insert("margin".into(), margin.into());
+        added_region(&plan, 0, Class::Face, FrameSpan::new(0, 40), &[(10, seen, 0.9)]).quad_at(10).unwrap()
+    };
+    let usual = added("0");
+    for margin in ["-5", "NaN", "inf", "-inf", "much", "", "1e30"] {
+        let quad = added(margin);
+        assert!(quad.is_finite() && quad.contains_quad(&usual), "{margin}: {quad:?}");
+    }
+}
+
+#[test]
 fn what_verification_saw_is_hidden_in_whatever_turn_it_saw_it() {
     let pts = pts(40);
     let mut plan = RedactionPlan { header: header(&pts), regions: Vec::new() };

@@ -299,8 +299,8 @@ pub struct Encoding {
     #[arg(long, value_name = "N", default_value_t = 92, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub quality: u8,
 
-    /// How much of the finished file is searched again by networks that redaction does not use. Masks and pictures are
-    /// compared on every frame either way
+    /// How much of the finished file is searched again: `sampled` asks networks that redaction does not use, `full` looks
+    /// at every frame as `check` does. Masks and pictures are compared on every frame either way
     #[arg(long, value_enum, default_value_t = Verify::Sampled)]
     pub verify: Verify,
 }

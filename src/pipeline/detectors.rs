@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::settings::{FaceDetectorName, Settings, TextScope, Unseen};
+use super::settings::{FaceDetectorName, Settings, TextScope, Unseen, VerifyLevel};
 use super::worker::Step;
 use crate::detect::code::{CodeDetector, drop_paragraphs};
 use crate::detect::document::{Document, Documents, documents};
@@ -83,39 +83,36 @@ impl Detectors {
         Ok(sets)
     }
 
-    /// The detectors that verification uses: for faces a network that redaction never sees.
+    /// The detectors that verification uses: for faces a network that redaction never sees. Where all frames are searched
+    /// they are those of the gate: what was released shall pass there, too.
     pub fn for_verification(settings: &Settings, zoo: &Zoo) -> Result<Self> {
-        Self::reserved(settings, zoo, FinestTiles::USUAL, None, text_to_find_again(settings, zoo)?)
+        Self::reserved(settings, zoo, searches_closely(settings), text_to_find_again(settings, zoo)?)
     }
 
     /// The same, one set for each thread.
     pub fn for_verification_threads(settings: &Settings, zoo: &Zoo, threads: usize) -> Result<Vec<Self>> {
-        let text = text_to_find_again(settings, zoo)?.map(Shared::new);
-        let set = |_| Self::reserved(settings, zoo, FinestTiles::USUAL, None, text.as_ref().map(Shared::boxed));
-        (0..threads).map(set).collect()
+        Self::reserved_threads(settings, zoo, searches_closely(settings), threads)
     }
 
-    /// The same, looking for smaller faces, with a second opinion: files of any origin are no test of what redaction
-    /// finds, and of small faces in single frames the reserved network alone missed a fifth.
+    /// The detectors of the gate, one set for each thread.
     pub fn for_check(settings: &Settings, zoo: &Zoo, threads: usize) -> Result<Vec<Self>> {
+        Self::reserved_threads(settings, zoo, true, threads)
+    }
+
+    fn reserved_threads(settings: &Settings, zoo: &Zoo, closely: bool, threads: usize) -> Result<Vec<Self>> {
         let text = text_to_find_again(settings, zoo)?.map(Shared::new);
-        let set = |_| {
-            let yunet = settings.targets.faces.then(|| zoo.network(Model::YuNet)).transpose()?;
-            let second = yunet.map(|network| Box::new(YuNet::new(network)) as Box<dyn FaceNetwork>);
-            Self::reserved(settings, zoo, FinestTiles::GATE, second, text.as_ref().map(Shared::boxed))
-        };
+        let set = |_| Self::reserved(settings, zoo, closely, text.as_ref().map(Shared::boxed));
         (0..threads).map(set).collect()
     }
 
-    fn reserved(
-        settings: &Settings,
-        zoo: &Zoo,
-        finest_tiles: FinestTiles,
-        second: Option<Box<dyn FaceNetwork>>,
-        text: Option<Box<dyn Detector>>,
-    ) -> Result<Self> {
+    /// `closely`: for smaller faces, and with a second opinion: files of any origin are no test of what redaction finds,
+    /// and of small faces in single frames the reserved network alone missed a fifth.
+    fn reserved(settings: &Settings, zoo: &Zoo, closely: bool, text: Option<Box<dyn Detector>>) -> Result<Self> {
         let faces = settings.targets.faces.then(|| -> Result<Box<dyn Detector>> {
             let blazeface = Box::new(BlazeFace::new(zoo.network(Model::BlazeFace)?));
+            let yunet = closely.then(|| zoo.network(Model::YuNet)).transpose()?;
+            let second = yunet.map(|network| Box::new(YuNet::new(network)) as Box<dyn FaceNetwork>);
+            let finest_tiles = if closely { FinestTiles::GATE } else { FinestTiles::USUAL };
             Ok(Box::new(FaceVerifier::new(blazeface, second, VERIFIER_THRESHOLD, finest_tiles)))
         });
         let faces = faces.transpose()?;
@@ -258,10 +255,7 @@ pub fn load(settings: &Settings, steps: &[Step]) -> Result<()> {
         models.extend(models_of(settings));
     }
     if !steps.iter().all(is_redaction) {
-        models.extend(models_of_verification(settings));
-    }
-    if steps.iter().any(|step| matches!(step, Step::Check(_))) && settings.targets.faces {
-        models.push(Model::YuNet);
+        models.extend(models_of_verification(settings, steps.iter().any(|step| matches!(step, Step::Check(_)))));
     }
     zoo(settings)?.hold_open(&models)
 }
@@ -269,7 +263,7 @@ pub fn load(settings: &Settings, steps: &[Step]) -> Result<()> {
 /// An error unless runtime and weights are there that redaction and verification need. Loads nothing.
 pub fn check(settings: &Settings) -> Result<()> {
     let mut models = models_of(settings);
-    models.extend(models_of_verification(settings));
+    models.extend(models_of_verification(settings, false));
     models.sort();
     models.dedup();
     zoo::check(settings.runtime.as_deref(), settings.models.as_deref(), &models)
@@ -298,8 +292,37 @@ fn models_of(settings: &Settings) -> Vec<Model> {
     models
 }
 
-fn models_of_verification(settings: &Settings) -> Vec<Model> {
-    let faces = settings.targets.faces.then_some(Model::BlazeFace);
-    let text = settings.targets.text.then_some([Model::TextSmall, Model::TextTiny]);
-    faces.into_iter().chain(text.into_iter().flatten()).collect()
+/// `is_check`: of the gate.
+fn models_of_verification(settings: &Settings, is_check: bool) -> Vec<Model> {
+    let mut models = Vec::new();
+    if settings.targets.faces {
+        models.push(Model::BlazeFace);
+        models.extend((is_check || searches_closely(settings)).then_some(Model::YuNet));
+    }
+    if settings.targets.text {
+        models.extend([Model::TextSmall, Model::TextTiny]);
+    }
+    models
+}
+
+/// Whether verification searches as the gate does.
+fn searches_closely(settings: &Settings) -> bool {
+    settings.verify == VerifyLevel::Full
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::testing;
+
+    #[test]
+    fn a_search_of_all_frames_asks_the_networks_of_the_gate() {
+        let mut settings = testing::settings();
+        settings.targets.faces = true;
+        let gate = models_of_verification(&settings, true);
+        assert!(gate.contains(&Model::YuNet));
+        assert!(!models_of_verification(&settings, false).contains(&Model::YuNet));
+        settings.verify = VerifyLevel::Full;
+        assert_eq!(models_of_verification(&settings, false), gate);
+    }
 }

@@ -24,10 +24,10 @@ Every byte of the container has to be accounted for, every frame is decoded, and
 look for faces and text. A file that withhold did not write is a finding by itself unless residue is allowed.
 
 Exit codes:
-  0    nothing found (or only what --allow names, or weak signs to look at)
+  0    nothing found (or only what --allow names, or weak signs to look at, unless --fail-on warning)
   1    something must not be published
   2    the call or a path is wrong
-  3    incomplete: a file could not be read, or a detector could not run
+  3    incomplete: a file could not be read or is no media, or a detector could not run
   130  interrupted
 The worst of a batch counts.
 
@@ -73,7 +73,8 @@ pub struct Output {
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
 
-    /// Folder for plans, contact sheets and staging files, mode 0700. They are private: never publish them.
+    /// Folder for plans, contact sheets and staging files, mode 0700. They are private: never publish them. One that holds
+    /// anything else is refused.
     /// [default: DIR.withhold beside the output folder]
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,

@@ -183,7 +183,10 @@ fn report_lines(input: &Path, report: &RunReport, quiet: bool, verbose: bool) ->
     let name = input.display();
     match report.status {
         Status::Skipped if quiet => vec![],
-        Status::Skipped => vec![format!("{name}: left out, neither a photo nor a clip")],
+        Status::Skipped => {
+            let why = report.findings.first().map_or(String::new(), |f| format!(", {}", f.message));
+            vec![format!("{name}: left out{why}")]
+        }
         Status::Interrupted => vec![format!("{name}: interrupted, no output")],
         Status::Withheld => {
             let why = report.error.as_ref().map_or("no reason given", |e| e.message.as_str());
@@ -231,7 +234,9 @@ fn check_lines(input: &Path, report: &RunReport, quiet: bool, verbose: bool) -> 
     } else if !quiet && report.status == Status::Done {
         let searched = report.verify.as_ref().map_or(0, |v| v.frames_searched);
         let (frames, s) = (report.frames, plural(report.frames));
-        lines.push(format!("{name}: nothing found in {frames} frame{s}, {searched} searched"));
+        let is_doubted = report.findings.iter().any(|f| f.severity == Severity::Warning);
+        let what = if is_doubted { "weak signs" } else { "nothing found" };
+        lines.push(format!("{name}: {what} in {frames} frame{s}, {searched} searched"));
     }
     if !quiet || is_bad {
         lines.extend(rule_lines(&report.findings, verbose));

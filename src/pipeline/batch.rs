@@ -1,7 +1,7 @@
 //! Which files a batch works on and where each result goes, settled before any work starts.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
@@ -56,13 +56,30 @@ pub enum Entry {
     /// Found in a folder, no media: listed, never copied.
     Skipped {
         input: PathBuf,
-        reason: String,
+        reason: LeftOut,
     },
     /// Can't be worked on at all.
     Failed {
         input: PathBuf,
         error: Error,
     },
+}
+
+/// Why something in a folder is not worked on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftOut {
+    NotMedia,
+    NotRegular,
+}
+
+impl LeftOut {
+    /// For people, behind the file's name.
+    pub fn about(self) -> &'static str {
+        match self {
+            LeftOut::NotMedia => "neither a photo nor a clip",
+            LeftOut::NotRegular => "a link, pipe or device; only regular files are read",
+        }
+    }
 }
 
 fn usage(path: &Path, message: impl Into<String>) -> Error {
@@ -81,7 +98,7 @@ struct Found {
 ///
 /// # Errors
 /// `Usage` when nothing can start: an output folder inside an input, two sources with one output, no media at all though
-/// nothing was left out. Trouble with a single file is an [`Entry::Failed`].
+/// nothing was left out, no file that is to be included. Trouble with a single file is an [`Entry::Failed`].
 pub fn collect(inputs: &[PathBuf], out_dir: &Path, gathering: &Gathering) -> Result<Vec<Entry>> {
     let Gathering { naming, product, accept_existing, selection } = gathering;
     let out_full = absolute(out_dir)?;
@@ -94,6 +111,10 @@ pub fn collect(inputs: &[PathBuf], out_dir: &Path, gathering: &Gathering) -> Res
     // All of them, whatever share of the archive this run takes.
     let inputs_of_all = found.iter().map(|file| file.input.as_path()).chain(entries.iter().map(Entry::input));
     let sources: HashSet<PathBuf> = inputs_of_all.filter_map(|input| input.canonicalize().ok()).collect();
+    if !found.is_empty() && !found.iter().any(|file| selection.includes(&file.relative)) {
+        let message = "none of these files is one that --include names; look at its patterns";
+        return Err(Error::new(Stage::Setup, ErrorKind::Usage, message));
+    }
     found.retain(|file| selection.picks(&file.input, &file.relative));
     entries.retain(|entry| selection.picks(entry.input(), entry.input()));
     // Numbers and clashes of names are those of the whole archive, whatever share of it this run takes.
@@ -112,10 +133,11 @@ pub fn collect(inputs: &[PathBuf], out_dir: &Path, gathering: &Gathering) -> Res
                 let output = output_name(&file.relative, &sniffed, *product, stem);
                 Entry::Work(Item { input: file.input, output, is_clip: sniffed.is_clip() })
             }
-            Ok(None) => Entry::Skipped { input: file.input, reason: "neither a photo nor a clip".into() },
+            Ok(None) => Entry::Skipped { input: file.input, reason: LeftOut::NotMedia },
             Err(error) => Entry::Failed { error: error.at(&file.input), input: file.input },
         });
     }
+    let mut entries: Vec<Entry> = entries.into_iter().map(with_short_name).collect();
     refuse_collisions(&entries)?;
     if !selection.is_partial() && !entries.iter().any(|e| matches!(e, Entry::Work(_) | Entry::Failed { .. })) {
         let first = inputs.first().map_or(Path::new("."), PathBuf::as_path);
@@ -143,7 +165,7 @@ pub fn collect_checked(paths: &[PathBuf]) -> Result<Vec<Entry>> {
             Ok(Some(sniffed)) => {
                 Entry::Work(Item { input: file.input, output: file.relative, is_clip: sniffed.is_clip() })
             }
-            Ok(None) => Entry::Skipped { input: file.input, reason: "neither a photo nor a clip".into() },
+            Ok(None) => Entry::Skipped { input: file.input, reason: LeftOut::NotMedia },
             Err(error) => Entry::Failed { error: error.at(&file.input), input: file.input },
         });
     }
@@ -269,8 +291,7 @@ fn walk_folder(root: &Path, found: &mut Vec<Found>, entries: &mut Vec<Entry>) {
                 found.push(Found { input: entry.into_path(), relative, named: false });
             }
             Ok(entry) => {
-                let reason = "a link, pipe or device; only regular files are read".into();
-                entries.push(Entry::Skipped { input: entry.into_path(), reason });
+                entries.push(Entry::Skipped { input: entry.into_path(), reason: LeftOut::NotRegular });
             }
             Err(e) => {
                 let path = e.path().unwrap_or(root).to_owned();
@@ -347,6 +368,21 @@ fn output_name(relative: &Path, sniffed: &Sniffed, product: Product, stem: Optio
     let usual = || sniffed.output_extension(&extension).unwrap_or(extension.clone());
     name.push(if product == Product::Plan { "plan.json".into() } else { usual() });
     folder.join(name)
+}
+
+/// Longest name of an output, bytes: file systems end at 255, and private files add to it (`.plan.12.json`).
+const MAX_NAME_BYTES: usize = 255 - 15;
+
+/// Fails an entry whose work could not be kept in the end.
+fn with_short_name(entry: Entry) -> Entry {
+    let Entry::Work(item) = entry else { return entry };
+    let bytes = item.output.file_name().map_or(0, OsStr::len);
+    if bytes <= MAX_NAME_BYTES {
+        return Entry::Work(item);
+    }
+    let message =
+        format!("its name makes one of {bytes} bytes, {MAX_NAME_BYTES} at most can be used; pass --names serial");
+    Entry::Failed { error: usage(&item.input, message), input: item.input }
 }
 
 fn refuse_collisions(entries: &[Entry]) -> Result<()> {

@@ -153,7 +153,8 @@ fn part_in(folder: &Path) -> Result<tempfile::NamedTempFile> {
 /// `overwrite` an existing file is never replaced, not even one that appeared a moment ago.
 ///
 /// # Errors
-/// `Usage` when the name is taken, `Io` for everything that the system refuses; the final name is then untouched.
+/// `Usage` when the name is taken, `Io` for everything that the system refuses; the final name is then untouched, unless
+/// it was only the folder that could not be synced: the verified file has its name then, but may lose it with the power.
 pub fn publish(staged: &Path, target: &Path, overwrite: bool) -> Result<()> {
     let folder = target.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|e| io_error(folder, "cannot create the output folder", e))?;

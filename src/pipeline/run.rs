@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
-use super::batch::{Entry, Item, open_source};
+use super::batch::{Entry, Item, LeftOut, open_source};
 use super::check::CheckOrders;
 use super::commit::{Staging, exists, make_work_dir, publish, set_aside, sweep, sweep_parts, write_private};
 use super::gate::Gate;
@@ -198,15 +198,9 @@ impl Batch<'_> {
             sheet: None,
         };
         match &self.entries[index] {
-            Entry::Skipped { input, .. } => {
+            Entry::Skipped { input, reason } => {
                 report.status = Status::Skipped;
-                if let Task::Check { gate, .. } = &self.task {
-                    match open_source(input).and_then(|file| hash(&file)) {
-                        Ok(sha256) => report.findings = gate.all_judged(vec![beside(input)], &sha256),
-                        // A link, pipe or device.
-                        Err(_) => report.findings = gate.all_judged(vec![beside(input)], ""),
-                    }
-                }
+                report.findings = self.left_out(input, *reason);
             }
             Entry::Failed { input, error } => report.error = Some(ErrorReport::of(error, input)),
             Entry::Work(_) if self.cancel.load(Ordering::SeqCst) => report.status = Status::Interrupted,
@@ -225,6 +219,19 @@ impl Batch<'_> {
             }
         }
         report
+    }
+
+    /// What is told of something in a folder that is not worked on: to the gate it is one thing more that would go out.
+    fn left_out(&self, input: &Path, reason: LeftOut) -> Vec<Finding> {
+        let Task::Check { gate, .. } = &self.task else {
+            return vec![Finding::new(Rule::UnknownFile, Severity::Note, reason.about())];
+        };
+        let told = match reason {
+            LeftOut::NotMedia => beside(input),
+            LeftOut::NotRegular => Finding::new(Rule::UnknownFile, Severity::Error, reason.about()),
+        };
+        let sha256 = open_source(input).and_then(|file| hash(&file)).unwrap_or_default();
+        gate.all_judged(vec![told], &sha256)
     }
 
     fn work(&self, index: usize, item: &Item, observer: &dyn Observer, report: &mut RunReport) -> Result<()> {

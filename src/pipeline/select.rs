@@ -76,12 +76,17 @@ impl Selection {
         self.include.is_some() || self.exclude.is_some() || self.since.is_some() || self.shard.is_some()
     }
 
+    /// Whether a file is among those to include, where such are named.
+    pub fn includes(&self, relative: &Path) -> bool {
+        self.include.as_ref().is_none_or(|set| set.is_match(relative))
+    }
+
     /// By name and age. A file whose age can't be read is picked: leaving it out would hide it.
     pub fn picks(&self, input: &Path, relative: &Path) -> bool {
         let recent = |since: SystemTime| {
             std::fs::symlink_metadata(input).and_then(|meta| meta.modified()).map_or(true, |time| time >= since)
         };
-        self.include.as_ref().is_none_or(|set| set.is_match(relative))
+        self.includes(relative)
             && !self.exclude.as_ref().is_some_and(|set| set.is_match(relative))
             && self.since.is_none_or(recent)
     }

@@ -94,6 +94,17 @@ fn what_is_no_regular_file_is_refused() {
 }
 
 #[test]
+fn a_name_that_leaves_no_room_for_that_of_the_plan_is_refused_at_once() {
+    let scratch = Scratch::new();
+    let (longest, longer) = (format!("in/{}.png", "n".repeat(236)), format!("in/{}.png", "m".repeat(237)));
+    scratch.photo(&longest);
+    scratch.photo(&longer);
+    scratch.redact_region("in", "out", "").ends_with(2).tells(&["241 bytes", "--names serial"]);
+    assert_eq!(scratch.files("out"), [&longest[3..]]);
+    scratch.redact_region("in", "numbered", "--names serial").ends_with(0);
+}
+
+#[test]
 fn a_folder_is_searched_and_what_is_no_media_is_listed() {
     let scratch = Scratch::new();
     scratch.photo("in/a/photo.png");
@@ -103,7 +114,9 @@ fn a_folder_is_searched_and_what_is_no_media_is_listed() {
     symlink("a/photo.png", scratch.path("in/link.png")).unwrap();
     assert!(Command::new("mkfifo").arg(scratch.path("in/pipe.mp4")).status().unwrap().success());
     let run = scratch.redact_region("in", "out", "").ends_with(3);
-    run.tells(&["notes.txt", "left out"]).tells(&["link.png", "left out"]).tells(&["error", "broken.jpg"]);
+    run.tells(&["notes.txt", "left out, neither a photo nor a clip"])
+        .tells(&["error", "broken.jpg"])
+        .tells(&["link.png", "left out, a link, pipe or device"]);
     assert_eq!(scratch.files("out"), ["a/photo.png", "b/clip.mp4"]);
 }
 

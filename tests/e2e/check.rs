@@ -119,6 +119,9 @@ fn masks_that_may_be_undone_are_a_warning_and_drawn_ones_are_none() {
         let report = &check(&scratch, &format!("{name} {allow}")).ends_with(0).reports()[0];
         assert_eq!(reversible(report), 1, "{name}: {report}");
         check(&scratch, &format!("{name} {allow} --fail-on warning")).ends_with(1);
+        // Not that nothing was found: somebody is to look.
+        let words = format!("check {name} {allow} --allow unaccounted");
+        scratch.withhold(words.split(' ')).ends_with(0).tells(&["weak signs in 1 frame"]);
     }
     let plain = crate::common::fixture("demo/portrait.jpg");
     let report = &check(&scratch, &format!("{} {allow}", plain.display())).reports()[0];

@@ -234,7 +234,7 @@ pub struct Detection {
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub margin: f32,
 
-    /// When a head is lost in mid-picture without a cut: `hold` masks the area where it may be for two seconds more,
+    /// When a head is lost in mid-picture without a cut: `hold` masks the area where it may be for a second more,
     /// growing; `blank` masks the whole picture for as long. Either way the moment is on the review list
     #[arg(long, value_enum, default_value_t = OnLost::Hold)]
     pub on_lost: OnLost,

@@ -168,10 +168,10 @@ fn draft(mask: MaskTrack, times: &FrameTimes) -> Draft {
 /// A region that stands still in a rectangle for its time.
 pub fn operator_region(named: &OperatorRegion, id: String, display: Size, times: FrameTimes) -> Result<Region> {
     let usage = |message: String| Error::new(Stage::Plan, ErrorKind::Usage, message);
-    if named.rect.clipped(display).is_none() {
+    let Some(rect) = named.rect.clipped(display) else {
         let Size { width, height } = display;
         return Err(usage(format!("region {named} lies outside of the picture, which is {width}x{height}")));
-    }
+    };
     let span = named.span(&times);
     if span.is_empty() {
         let end = timecode(times.elapsed_secs(times.count().saturating_sub(1)));
@@ -180,7 +180,7 @@ pub fn operator_region(named: &OperatorRegion, id: String, display: Size, times:
     let keyframe = Keyframe {
         frame: span.start,
         pts: times.pts(span.start),
-        quad: named.rect.into(),
+        quad: rect.into(),
         origin: Origin::Manual,
         score: 1.0,
     };

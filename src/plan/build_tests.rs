@@ -74,10 +74,13 @@ fn operator_regions_join_the_plan() {
     let mut builder = RegionBuilder::new(PolicySettings::default(), DISPLAY, Vec::new());
     builder.add_operator_region(&"10,20,30,40@1-2".parse().unwrap(), times(&pts)).unwrap();
     assert!(builder.add_operator_region(&"5000,20,30,40".parse().unwrap(), times(&pts)).is_err());
+    // However far it is said to reach: readers of plans refuse corners that are far from the picture.
+    builder.add_operator_region(&"10,700,1000000,1000000@2-3".parse().unwrap(), times(&pts)).unwrap();
     let built = builder.finish();
-    assert_eq!(built.regions.len(), 1);
+    assert_eq!(built.regions.len(), 2);
     assert_eq!((built.regions[0].id.as_str(), built.regions[0].span), ("r1", FrameSpan::new(25, 50)));
     assert_eq!(built.regions[0].quad_at(49), Some(upright(10.0, 20.0, 30.0, 40.0)));
+    assert_eq!(built.regions[1].quad_at(60), Some(upright(10.0, 700.0, 1270.0, 20.0)));
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::infer::zoo::Zoo;
 use crate::plan::file::frame_table;
 use crate::plan::unseen::unseen_faces;
 use crate::plan::{PolicySettings, RegionBuilder};
-use crate::track::{FreshEdges, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker, is_flash};
+use crate::track::{Flashes, FreshEdges, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker};
 use crate::types::detection::{Class, Headings, Person};
 use crate::types::frame::{Frame, MediaKind, SourceInfo};
 use crate::types::geometry::Margins;
@@ -173,16 +173,9 @@ struct Scheduler<'a> {
     /// `None` where text is not looked for.
     fresh: Option<FreshEdges>,
     since: Since,
-    /// Key looks that frames may have because of what they alone show.
-    flashes_saved: f32,
-    /// The frame before the one that is held, in the same scene.
-    before: Option<Luma>,
+    flashes: Flashes,
     held: Option<(Frame, Work)>,
 }
-
-/// A key look for one frame in 48 in the long run: hands that talk look like flashes, too. Others get a glance.
-const FLASHES_A_FRAME: f32 = 1.0 / 48.0;
-const MOST_FLASHES_SAVED: f32 = 2.0;
 
 impl Scheduler<'_> {
     /// The frame that is held goes to the networks; `behind` is the next one in its scene.
@@ -194,13 +187,9 @@ impl Scheduler<'_> {
         let place = Place { kind, frame: work.frame, scene_start, last_of_scene, headings, since: self.since };
         work.look = scheduled(place);
         self.since = self.since.looked(work.look);
-        self.flashes_saved = (self.flashes_saved + FLASHES_A_FRAME).min(MOST_FLASHES_SAVED);
-        if let (None, Some(before), Some(behind)) = (work.look.ask.faces, &self.before, behind)
-            && is_flash(before, &work.luma, &behind.luma)
-        {
-            let is_brief = self.flashes_saved < 1.0;
-            self.flashes_saved -= if is_brief { 0.0 } else { 1.0 };
-            work.look = work.look.with_flash(place, is_brief);
+        let is_looked_at = work.look.ask.faces.is_some();
+        if let Some(flash) = self.flashes.look(&work.luma, behind.map(|b| &b.luma), is_looked_at) {
+            work.look = work.look.with_flash(place, flash.is_brief);
         }
         if let (MediaKind::Clip, Some(fresh)) = (kind, &mut self.fresh) {
             if work.look.ask.text.is_some() {
@@ -209,14 +198,13 @@ impl Scheduler<'_> {
                 work.look = work.look.with_text(place);
             }
         }
-        match behind {
+        self.since = match behind {
             Some(behind) => {
                 let secs = self.info.time_base.secs(behind.pts.saturating_sub(work.pts)).max(0.0);
-                self.since = self.since.later(secs);
-                self.before = Some(work.luma.clone());
+                self.since.later(secs)
             }
-            None => (self.since, self.before) = (Since::default(), None),
-        }
+            None => Since::default(),
+        };
         let has_larger = kind == MediaKind::Clip && self.info.coded.long_side() > CLIP_GLANCE_SIDE;
         if has_larger && (work.look.wide || work.look.ask.text.is_some()) {
             work.large = Some(self.large.picture(&frame)?);
@@ -237,20 +225,9 @@ fn decode(
 ) -> Result<Decoded> {
     let (small, large) = (Pictures::new(info, CLIP_GLANCE_SIDE), Pictures::new(info, CLIP_PICTURE_SIDE));
     let fresh = (targets.text || targets.codes).then(|| FreshEdges::new(TEXT_EVERY));
-    let (since, flashes_saved) = (Since::default(), MOST_FLASHES_SAVED);
-    let mut scheduler = Scheduler {
-        info,
-        feedback,
-        out,
-        small,
-        large,
-        scene_start: 0,
-        fresh,
-        since,
-        flashes_saved,
-        before: None,
-        held: None,
-    };
+    let (since, flashes) = (Since::default(), Flashes::default());
+    let mut scheduler =
+        Scheduler { info, feedback, out, small, large, scene_start: 0, fresh, since, flashes, held: None };
     let (mut cuts, mut motion) = (SceneCutDetector::default(), MotionEstimator::default());
     let mut told = Decoded { pts: vec![], damaged: vec![], scene_cuts: vec![] };
     while let Some(frame) = timed(observer, Phase::Analyze, Part::Decode, || opened.source.next_frame())? {

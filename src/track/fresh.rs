@@ -7,6 +7,7 @@
 //! with looks in every sixteenth frame alone 10 of 60 frames were masked, with these 43. Without the lines they cost five
 //! looks beside 23.
 
+use super::budget::Allowance;
 use super::luma::Luma;
 
 /// Side of a cell, luma pixels.
@@ -17,8 +18,6 @@ const LEAST: f32 = 16.0;
 const TIMES: f32 = 2.0;
 /// Fresh cells among a fresh cell and its eight neighbours: print is longer than a speck.
 const TOGETHER: usize = 3;
-/// Looks that may be asked for at once after a quiet time.
-const MOST_SAVED: f32 = 2.0;
 
 /// Mean gradients by cell.
 struct Grid {
@@ -31,38 +30,32 @@ struct Grid {
 /// picture in which all moves is looked at twice as often as usual.
 pub struct FreshEdges {
     seen: Option<Grid>,
-    saved: f32,
-    /// Looks that each frame adds to what may be asked for.
-    rate: f32,
+    looks: Allowance,
 }
 
 impl FreshEdges {
     /// Asks for one look in `every` frames, in the long run.
     pub fn new(every: u64) -> Self {
-        Self { seen: None, saved: 1.0, rate: 1.0 / every.max(1) as f32 }
+        Self { seen: None, looks: Allowance::new(every, 1.0) }
     }
 
     /// Takes a frame in which text is looked for.
     pub fn looked(&mut self, luma: &Luma) {
-        self.save();
+        self.looks.save();
         self.seen = Some(Grid::of(luma));
     }
 
     /// Takes a frame in which it is not, unless this tells that it should be.
     pub fn asks(&mut self, luma: &Luma) -> bool {
-        self.save();
-        let Some(seen) = self.seen.as_ref().filter(|_| self.saved >= 1.0) else { return false };
+        self.looks.save();
+        let Some(seen) = self.seen.as_ref().filter(|_| self.looks.has_one()) else { return false };
         let now = Grid::of(luma);
         let asks = has_come(seen, &now);
         if asks {
-            self.saved -= 1.0;
+            self.looks.take();
             self.seen = Some(now);
         }
         asks
-    }
-
-    fn save(&mut self) {
-        self.saved = (self.saved + self.rate).min(MOST_SAVED);
     }
 }
 

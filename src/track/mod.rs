@@ -2,6 +2,7 @@
 
 pub mod appearance;
 pub mod associate;
+pub mod budget;
 pub mod fill;
 pub mod flash;
 pub mod fresh;
@@ -13,7 +14,7 @@ pub mod scene_cut;
 pub mod testing;
 pub mod tracker;
 
-pub use flash::is_flash;
+pub use flash::Flashes;
 pub use fresh::FreshEdges;
 pub use luma::Luma;
 pub use motion::{GlobalMotion, MotionEstimator};

@@ -6,6 +6,7 @@ use divan::{Bencher, black_box, counter::BytesCount};
 use withhold::detect::nms::suppress;
 use withhold::detect::text_db::{DbSettings, ProbabilityMap, text_boxes};
 use withhold::infer::prep::{Channels, InputSpec, Layout, Turn, resize_rgb, turned};
+use withhold::plan::{PolicySettings, RegionBuilder};
 use withhold::render::raster::{Canvas, cover};
 use withhold::track::luma::Luma;
 use withhold::track::motion::MotionEstimator;
@@ -17,7 +18,8 @@ use withhold::types::geometry::{Orientation, Point, Quad, Rect, Size};
 use withhold::types::limits::Limits;
 use withhold::types::mask::Coverage;
 use withhold::types::plan::Shape;
-use withhold::types::time::TimeBase;
+use withhold::types::time::{FrameSpan, FrameTimes, TimeBase};
+use withhold::types::track::{Looks, Origin, Track, TrackEdge, TrackPoint};
 use withhold::verify::coverage::{Expected, FrameDigest, check_mask, shrink};
 use withhold::verify::inpaint::without_masks;
 use withhold::verify::structure::{Expect, inspect};
@@ -174,6 +176,35 @@ fn tracking(bencher: Bencher, people: usize) {
             tracker.push(frame, motion.push(&luma), luma.clone()).unwrap();
         }
         tracker.finish()
+    });
+}
+
+/// A scene in which so many heads come one after another, five at a time.
+#[divan::bench(args = [1000, 20_000])]
+fn regions_of_a_scene(bencher: Bencher, heads: u64) {
+    let scene = FrameSpan::new(0, heads * 10 + 50);
+    let pts: Vec<i64> = (0..scene.end as i64).collect();
+    let point = |frame: u64, start: u64| TrackPoint {
+        frame,
+        pts: frame as i64,
+        quad: Rect::new((start % 1000) as f32, 200.0 + (frame - start) as f32, 60.0, 80.0).into(),
+        origin: Origin::Detected,
+        score: 0.6,
+    };
+    let track = |start: u64| {
+        let points: Vec<TrackPoint> = (start..start + 50).map(|frame| point(frame, start)).collect();
+        let mut looks = Looks::default();
+        // Each second one is doubted, if there is a surer one about it.
+        (0..5).for_each(|_| looks.add(if start.is_multiple_of(20) { 0.6 } else { 0.3 }));
+        let (start, end) = (TrackEdge::Lost, TrackEdge::Lost);
+        Track { class: Class::Face, points, looks, scene, start, end }
+    };
+    let tracks: Vec<Track> = (0..heads).map(|head| track(10 * head)).collect();
+    let times = FrameTimes { pts: &pts, time_base: TimeBase { num: 1, den: 25 } };
+    bencher.bench(|| {
+        let mut builder = RegionBuilder::new(PolicySettings::default(), HD, vec![]);
+        builder.add_scene(&tracks, times, |_| 0);
+        builder.finish()
     });
 }
 

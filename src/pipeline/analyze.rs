@@ -14,40 +14,27 @@ use super::clock::timed;
 use super::detectors::{Detectors, models_used, zoo};
 use super::looking::{Looked, Task, Work, look_all};
 use super::plans;
+use super::scenes::Scenes;
 use super::schedule::{Feedback, Look, Place, Since, TEXT_EVERY, look as scheduled};
 use super::settings::{Settings, Targets};
 use super::source::{CLIP_GLANCE_SIDE, CLIP_PICTURE_SIDE, Opened, Pictures, hash, open};
-use super::tone::ToneSamples;
 use super::worker::{Job, Outcome, no_thread};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::infer::zoo::Zoo;
 use crate::plan::file::frame_table;
-use crate::plan::unseen::unseen_faces;
-use crate::plan::{PolicySettings, RegionBuilder};
 use crate::track::{Flashes, FreshEdges, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker};
-use crate::types::detection::{Class, Headings, Person};
+use crate::types::detection::{Class, Headings};
 use crate::types::frame::{Frame, MediaKind, SourceInfo};
-use crate::types::geometry::Margins;
-use crate::types::plan::{PLAN_VERSION, PlanHeader, RedactionPlan};
+use crate::types::plan::{PLAN_VERSION, PlanHeader};
 use crate::types::progress::{Continue, Observer, Phase};
-use crate::types::time::{FrameIndex, FrameSpan, FrameTimes};
+use crate::types::time::{FrameIndex, FrameSpan};
 use crate::types::timing::Part;
-use crate::types::track::Track;
 
 /// Longest side of the small grey pictures that tracks are followed in, pixels.
 const LUMA_SIDE: u32 = 320;
 
-/// What the networks told of all frames.
-#[derive(Default)]
-struct Seen {
-    tracks: Vec<Track>,
-    tones: ToneSamples,
-    people: Vec<(FrameIndex, Person)>,
-}
-
 /// What decoding told besides pictures.
 struct Decoded {
-    pts: Vec<i64>,
     damaged: Vec<FrameSpan>,
     scene_cuts: Vec<FrameIndex>,
 }
@@ -59,8 +46,8 @@ pub fn analyze(file: &File, job: &Job, plan_path: &Path, observer: &dyn Observer
     let opened = open(file, &job.label, &settings.limits, settings.allow_damaged)?;
     let info = opened.source.info().clone();
     let zoo = zoo(settings)?;
-    let (decoded, seen) = look(opened, &info, job, &zoo, observer)?;
-    if decoded.pts.is_empty() {
+    let (decoded, scenes) = look(opened, &info, job, &zoo, observer)?;
+    if scenes.pts().is_empty() {
         return Err(Error::new(Stage::Decode, ErrorKind::Damaged, "holds no frame that is shown").at(&job.label));
     }
     let header = PlanHeader {
@@ -69,7 +56,7 @@ pub fn analyze(file: &File, job: &Job, plan_path: &Path, observer: &dyn Observer
         program: format!("withhold {}", env!("CARGO_PKG_VERSION")),
         source_sha256,
         source_path: std::path::absolute(&job.label).ok().and_then(|p| p.to_str().map(str::to_owned)),
-        frames: frame_table(&decoded.pts, info.display()),
+        frames: frame_table(scenes.pts(), info.display()),
         source: info,
         models: models_used(settings),
         settings: settings.recorded(),
@@ -79,8 +66,7 @@ pub fn analyze(file: &File, job: &Job, plan_path: &Path, observer: &dyn Observer
         scene_cuts: decoded.scene_cuts,
         review: vec![],
     };
-    let mut plan = plan_of(header, &seen, &decoded.pts, settings).map_err(|e| e.at(&job.label))?;
-    seen.tones.assign(&mut plan.regions);
+    let plan = scenes.into_plan(header).map_err(|e| e.at(&job.label))?;
     plans::write(&plan, plan_path)?;
     Ok(Outcome { frames: plan.header.frames.count, ..Outcome::default() })
 }
@@ -93,35 +79,8 @@ fn advised(e: Error, opened: &SourceInfo, settings: &Settings) -> Error {
     if settings.allow_damaged { e } else { e.advise("--allow-damaged masks what is damaged") }
 }
 
-/// Regions and review list of the tracks and of what the operator named.
-fn plan_of(mut header: PlanHeader, seen: &Seen, pts: &[i64], settings: &Settings) -> Result<RedactionPlan> {
-    let times = FrameTimes { pts, time_base: header.source.time_base };
-    let mut policy = PolicySettings {
-        margin: settings.margin,
-        on_lost: settings.on_lost,
-        hold_frames: TEXT_EVERY,
-        keep_captions: settings.keep_captions,
-        ..PolicySettings::default()
-    };
-    if header.source.kind == MediaKind::Photo {
-        // Nothing moves, and heads were looked for thoroughly: their quads are what is to be hidden.
-        policy.face_margins = Margins::default();
-    }
-    let mut builder = RegionBuilder::new(policy, header.frames.display, settings.keep_regions.clone());
-    for scene in seen.tracks.chunk_by(|a, b| a.scene == b.scene) {
-        builder.add_scene(scene, times);
-    }
-    for region in &settings.regions {
-        builder.add_operator_region(region, times)?;
-    }
-    let built = builder.finish();
-    header.review = unseen_faces(&seen.people, &built.regions, &times);
-    header.review.extend(built.review);
-    Ok(RedactionPlan { header, regions: built.regions })
-}
-
 /// Decodes and looks at every frame.
-fn look(opened: Opened, info: &SourceInfo, job: &Job, zoo: &Zoo, observer: &dyn Observer) -> Result<(Decoded, Seen)> {
+fn look(opened: Opened, info: &SourceInfo, job: &Job, zoo: &Zoo, observer: &dyn Observer) -> Result<(Decoded, Scenes)> {
     let threads = if info.kind == MediaKind::Photo { 1 } else { job.settings.inference_threads.max(1) };
     let detectors = Detectors::for_redaction(&job.settings, zoo, threads)?;
     // Key frames take many times as long as others: with fewer pictures waiting, workers would wait for each other.
@@ -141,9 +100,10 @@ fn look(opened: Opened, info: &SourceInfo, job: &Job, zoo: &Zoo, observer: &dyn 
         }
         drop((looked_out, work_in));
         let tracker = Tracker::new(TrackSettings::default(), first);
+        let scenes = Scenes::new(info, &job.settings);
         let told = &feedback;
         let collecting = move || {
-            let collected = collect(tracker, &looked_in, told, observer);
+            let collected = collect(tracker, scenes, &looked_in, told, observer);
             told.close();
             collected
         };
@@ -154,11 +114,8 @@ fn look(opened: Opened, info: &SourceInfo, job: &Job, zoo: &Zoo, observer: &dyn 
             .join()
             .map_err(|_| Error::new(Stage::Track, ErrorKind::Internal, "the tracker panicked").at(&job.label))?;
         // A detector that failed makes the decoder's queue end early: the cause is what the collector saw.
-        let seen = match (&decoded, collected) {
-            (_, Err(cause)) => return Err(cause.at(&job.label)),
-            (_, Ok(collected)) => collected,
-        };
-        Ok((decoded?, seen))
+        let scenes = collected.map_err(|cause| cause.at(&job.label))?;
+        Ok((decoded?, scenes))
     })
 }
 
@@ -229,9 +186,8 @@ fn decode(
     let mut scheduler =
         Scheduler { info, feedback, out, small, large, scene_start: 0, fresh, since, flashes, held: None };
     let (mut cuts, mut motion) = (SceneCutDetector::default(), MotionEstimator::default());
-    let mut told = Decoded { pts: vec![], damaged: vec![], scene_cuts: vec![] };
+    let mut told = Decoded { damaged: vec![], scene_cuts: vec![] };
     while let Some(frame) = timed(observer, Phase::Analyze, Part::Decode, || opened.source.next_frame())? {
-        told.pts.push(frame.pts);
         if frame.damaged {
             match told.damaged.last_mut() {
                 Some(span) if span.end == frame.index => span.end += 1,
@@ -265,31 +221,32 @@ fn decode(
     Ok(told)
 }
 
-/// Puts frames back in order and tracks what was found.
+/// Puts frames back in order, tracks what was found and makes regions of what is over.
 fn collect(
     mut tracker: Tracker,
+    mut scenes: Scenes,
     looked_in: &Receiver<Result<Looked>>,
     feedback: &Feedback,
     observer: &dyn Observer,
-) -> Result<Seen> {
+) -> Result<Scenes> {
     let mut waiting: BTreeMap<FrameIndex, Looked> = BTreeMap::new();
     let mut next = 0;
-    let mut seen = Seen::default();
     for looked in looked_in {
         let looked = looked?;
         waiting.insert(looked.found.frame, looked);
-        while let Some(looked) = waiting.remove(&next) {
-            seen.tones.merge(looked.tones);
-            seen.people.extend(looked.people.into_iter().map(|person| (next, person)));
-            let push = || tracker.push(&looked.found, looked.motion, looked.luma);
-            timed(observer, Phase::Analyze, Part::Track, push)?;
-            seen.tracks.append(&mut tracker.take_finished());
-            feedback.tell(next, headings(&tracker));
+        while let Some(Looked { found, luma, motion, tones, people }) = waiting.remove(&next) {
+            timed(observer, Phase::Analyze, Part::Track, || -> Result<()> {
+                scenes.add_frame(found.pts, tones, people);
+                tracker.push(&found, motion, luma)?;
+                feedback.tell(next, headings(&tracker));
+                scenes.add_finished(&tracker.take_finished(), tracker.open_from());
+                Ok(())
+            })?;
             next += 1;
         }
     }
-    seen.tracks.append(&mut tracker.finish());
-    Ok(seen)
+    scenes.add_finished(&tracker.finish(), next);
+    Ok(scenes)
 }
 
 /// Which ways up the heads stand that are followed now, and upright for those that come.

@@ -22,6 +22,7 @@ pub mod run;
 pub mod sandbox;
 mod sandbox_calls;
 pub mod sandbox_probe;
+mod scenes;
 mod schedule;
 mod search;
 mod second_look;

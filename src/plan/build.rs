@@ -12,6 +12,7 @@ use crate::types::detection::Class;
 use crate::types::finding::{Finding, Rule, Severity};
 use crate::types::geometry::{Margins, Quad, Rect, Size};
 use crate::types::plan::{Decision, Keyframe, RedactionPlan, Region, Shape};
+use crate::types::progress::beat;
 use crate::types::time::{FrameIndex, FrameSpan, FrameTimes, timecode};
 use crate::types::track::{Origin, Track};
 
@@ -53,8 +54,9 @@ impl RegionBuilder {
         Self { settings, display, keeps, drafts: Vec::new() }
     }
 
-    /// Adds all tracks of a scene; `times` must reach to the scene's end.
-    pub fn add_scene(&mut self, tracks: &[Track], times: FrameTimes) {
+    /// Adds the tracks of a scene, or of a part of one. `times` must reach to the scene's end, and to a frame behind it if
+    /// there is one. `tone` is asked for the tone of each region.
+    pub fn add_scene(&mut self, tracks: &[Track], times: FrameTimes, tone: impl Fn(&Region) -> u8) {
         let clip = Clip { display: self.display, times };
         let mut masks = mask_tracks(tracks, &clip, &self.settings);
         if self.settings.keep_captions {
@@ -62,13 +64,16 @@ impl RegionBuilder {
         }
         let masks: Vec<MaskTrack> = masks.into_iter().flat_map(|m| self.spare(m, &times)).collect();
         for mask in join_text(masks, &self.settings) {
-            self.drafts.push(draft(mask, &times));
+            beat();
+            let mut draft = draft(mask, &times);
+            draft.region.tone = tone(&draft.region);
+            self.drafts.push(draft);
         }
     }
 
-    /// Adds a region that the operator named.
-    pub fn add_operator_region(&mut self, named: &OperatorRegion, times: FrameTimes) -> Result<()> {
-        let region = operator_region(named, String::new(), self.display, times)?;
+    /// Adds a region that the operator named, in a tone.
+    pub fn add_operator_region(&mut self, named: &OperatorRegion, tone: u8, times: FrameTimes) -> Result<()> {
+        let region = Region { tone, ..operator_region(named, String::new(), self.display, times)? };
         self.drafts.push(Draft { region, notes: Vec::new() });
         Ok(())
     }

@@ -14,7 +14,7 @@ fn built(tracks: &[Track], keeps: &[&str], settings: PolicySettings) -> Built {
     let pts = pts(200);
     let keeps = keeps.iter().map(|k| k.parse().unwrap()).collect();
     let mut builder = RegionBuilder::new(settings, DISPLAY, keeps);
-    builder.add_scene(tracks, times(&pts));
+    builder.add_scene(tracks, times(&pts), |_| 0);
     builder.finish()
 }
 
@@ -72,10 +72,10 @@ fn kept_rectangles_spare_what_lies_in_them_for_their_time() {
 fn operator_regions_join_the_plan() {
     let pts = pts(200);
     let mut builder = RegionBuilder::new(PolicySettings::default(), DISPLAY, Vec::new());
-    builder.add_operator_region(&"10,20,30,40@1-2".parse().unwrap(), times(&pts)).unwrap();
-    assert!(builder.add_operator_region(&"5000,20,30,40".parse().unwrap(), times(&pts)).is_err());
+    builder.add_operator_region(&"10,20,30,40@1-2".parse().unwrap(), 0, times(&pts)).unwrap();
+    assert!(builder.add_operator_region(&"5000,20,30,40".parse().unwrap(), 0, times(&pts)).is_err());
     // However far it is said to reach: readers of plans refuse corners that are far from the picture.
-    builder.add_operator_region(&"10,700,1000000,1000000@2-3".parse().unwrap(), times(&pts)).unwrap();
+    builder.add_operator_region(&"10,700,1000000,1000000@2-3".parse().unwrap(), 0, times(&pts)).unwrap();
     let built = builder.finish();
     assert_eq!(built.regions.len(), 2);
     assert_eq!((built.regions[0].id.as_str(), built.regions[0].span), ("r1", FrameSpan::new(25, 50)));

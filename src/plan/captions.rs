@@ -1,6 +1,7 @@
 //! Captions that the operator wants to keep: text in a band at the top or bottom of a clip that stays at one place for
 //! its whole life.
 
+use super::by_time::ByTime;
 use super::policy::{Clip, MaskTrack};
 use crate::types::detection::Class;
 use crate::types::geometry::Point;
@@ -19,8 +20,9 @@ const MOST_SLOPE: f32 = 0.05;
 /// Marks captions among the masks as kept. Text on a document is never one.
 pub fn spare_captions(masks: &mut [MaskTrack], clip: &Clip) {
     let documents: Vec<MaskTrack> = masks.iter().filter(|m| m.class == Class::Document).cloned().collect();
+    let documents = ByTime::new(documents.iter().map(|d| (d.span(), d)));
     for mask in masks.iter_mut().filter(|m| m.class == Class::Text && m.decision.is_redact()) {
-        if is_caption(mask, clip) && !documents.iter().any(|d| holds(d, mask)) {
+        if is_caption(mask, clip) && !documents.during(mask.span()).into_iter().any(|d| holds(d, mask)) {
             let reason = "caption that stays in its place (--keep-captions)".into();
             mask.decision = Decision::Keep { reason, automatic: false };
         }

@@ -1,6 +1,7 @@
 //! From tracks to the redaction plan, and the plan as a file.
 
 pub mod build;
+mod by_time;
 pub mod captions;
 pub mod edit;
 pub mod file;

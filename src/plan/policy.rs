@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::by_time::ByTime;
 use super::rivals::{is_around_a_surer_one, without_what_was_taken_over};
 use crate::types::detection::Class;
 use crate::types::finding::Rule;
 use crate::types::geometry::{Margins, Point, Quad, Rect, Size};
 use crate::types::plan::{Decision, Shape};
+use crate::types::progress::beat;
 use crate::types::time::{FrameIndex, FrameSpan, FrameTimes};
 use crate::types::track::{Origin, Track, TrackEdge, TrackPoint};
 
@@ -74,7 +76,8 @@ pub struct PolicySettings {
     pub on_lost: OnLost,
     /// Captions are spared, see [`super::captions`].
     pub keep_captions: bool,
-    /// How long a lost, established track is held or blanked; `None`: until it is found again or the scene ends.
+    /// How long a lost, established track is held or blanked; `None`: until it is found again or the scene ends, as far
+    /// as it is known.
     pub lost_secs: Option<f64>,
     pub acceptance: Acceptance,
     /// Tracks whose best score is lower go on the review list.
@@ -261,16 +264,21 @@ fn weighed(score: f32, track: &Track, clip: &Clip, dear: Dearness) -> f32 {
 /// Masks of the tracks of one scene: one for each, and one of the whole picture for each span that is blanked.
 pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> Vec<MaskTrack> {
     let is_photo = clip.times.count() == 1;
+    let all = by_time(tracks.iter());
     let is_accepted = |track: &Track| {
-        is_photo || is_established(track, clip, &settings.acceptance) && !is_around_a_surer_one(track, tracks)
+        beat();
+        let is_convincing = || is_established(track, clip, &settings.acceptance) && !is_around_a_surer_one(track, &all);
+        // Its other parts may be what makes it sure.
+        is_photo || track.is_part() || is_convincing()
     };
     let accepted: Vec<bool> = tracks.iter().map(is_accepted).collect();
     let tracks = without_what_was_taken_over(tracks, &accepted, clip);
     // What is not masked takes nothing over.
     let tracks: Vec<&Track> = tracks.iter().map(AsRef::as_ref).collect();
-    let masked: Vec<&Track> = tracks.iter().zip(&accepted).filter(|(_, accepted)| **accepted).map(|t| *t.0).collect();
+    let masked = by_time(tracks.iter().zip(&accepted).filter(|(_, accepted)| **accepted).map(|t| *t.0));
     let mut masks = Vec::with_capacity(tracks.len());
     for (&track, &accepted) in tracks.iter().zip(&accepted).filter(|(t, _)| !t.points.is_empty()) {
+        beat();
         let settings = &settings_for(track, clip, settings);
         let (best, count) = evidence(track);
         let mut mask = MaskTrack {
@@ -295,7 +303,7 @@ pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> 
             masks.push(mask);
             continue;
         }
-        if best < settings.review_score {
+        if best < settings.review_score && !track.is_part() {
             let message = format!("masked on weak evidence: best score {best:.2}, found in {count} frames");
             mask.notes.push(note(Rule::WeakTrack, &mask, mask.start, message, 0.5 * (1.0 - best)));
         }
@@ -309,6 +317,10 @@ pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> 
     masks
 }
 
+fn by_time<'a>(tracks: impl Iterator<Item = &'a Track>) -> ByTime<'a, Track> {
+    ByTime::new(tracks.map(|track| (track.span(), track)))
+}
+
 fn note(rule: Rule, mask: &MaskTrack, frame: FrameIndex, message: String, risk: f32) -> Note {
     let bounds = mask.at(frame).or(mask.frames.last()).map_or(Rect::default(), |f| f.quad.bounds());
     Note { rule, frame, message, bounds, risk }
@@ -318,7 +330,7 @@ fn note(rule: Rule, mask: &MaskTrack, frame: FrameIndex, message: String, risk: 
 /// there unseen; `None` when it is not lost.
 fn lose(
     track: &Track,
-    masked: &[&Track],
+    masked: &ByTime<Track>,
     clip: &Clip,
     settings: &PolicySettings,
     mask: &mut MaskTrack,
@@ -329,7 +341,7 @@ fn lose(
     if track.class != Class::Face {
         return None;
     }
-    let risk = 1.0 + (detections as f32).ln();
+    let risk = 1.0 + (detections.max(1) as f32).ln();
     let is_elsewhere = |frame| is_seen_elsewhere(track, masked, frame);
     if track.start == TrackEdge::Lost && !is_elsewhere(span.start.checked_sub(1)) {
         mask.notes.push(note(Rule::LostTrack, mask, span.start, "appears in mid-picture without a cut".into(), risk));
@@ -348,14 +360,14 @@ fn lose(
 
 /// Whether another masked track of the class takes over at `frame`, near where this one begins or ends. A neighbour that is
 /// there at the same time as this one is somebody else.
-fn is_seen_elsewhere(track: &Track, masked: &[&Track], frame: Option<FrameIndex>) -> bool {
+fn is_seen_elsewhere(track: &Track, masked: &ByTime<Track>, frame: Option<FrameIndex>) -> bool {
     let Some(frame) = frame else { return false };
     let Some((first, last)) = track.points.first().zip(track.points.last()) else { return false };
     let near = if frame < first.frame { first } else { last };
     let area = near.quad.grown(Margins::even(0.5));
-    masked.iter().any(|t| {
+    masked.at(frame).any(|t| {
         t.class == track.class
-            && !std::ptr::eq(*t, track)
+            && !std::ptr::eq(t, track)
             && t.at(frame).is_some_and(|p| area.contains(p.quad.center()))
             && t.at(near.frame).is_none_or(|p| p.quad.iou(&near.quad) > 0.3)
     })

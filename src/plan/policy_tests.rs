@@ -208,6 +208,32 @@ fn lost_tracks_are_held_or_blanked_until_found_or_cut() {
 }
 
 #[test]
+fn parts_of_a_track_are_masked_whatever_they_show_alone_and_overlap() {
+    let quad = upright(600.0, 300.0, 60.0, 80.0);
+    let (weak, scene) = (0.05, FrameSpan::new(0, 200));
+    let looks = Looks { count: 9, best: weak, sum: weak };
+    for class in [Class::Face, Class::Text] {
+        let mut whole = Track { looks, start: TrackEdge::Cut, ..track(class, 0, &[quad; 60], weak, scene) };
+        whole.points[1..].iter_mut().for_each(|p| p.origin = Origin::Extended);
+        assert!(!masks(&[whole.clone()], &PolicySettings::default())[0].decision.is_redact(), "{class:?}");
+        let mut rest = Track { start: TrackEdge::Divided, ..whole.clone() };
+        rest.points.drain(..30);
+        let mut first = Track { end: TrackEdge::Divided, ..whole };
+        first.points.truncate(30);
+        for (part, span) in [(first, FrameSpan::new(0, 42)), (rest, FrameSpan::new(18, 72))] {
+            let masks = masks(&[part], &PolicySettings::default());
+            assert!(masks[0].decision.is_redact(), "{class:?}");
+            assert!(
+                masks[0].span().start <= span.start && masks[0].span().end >= span.end,
+                "{class:?} {:?}",
+                masks[0].span()
+            );
+            assert!(masks[0].notes.iter().all(|n| n.risk.is_finite()), "{class:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_looked_for_now_and_then_is_held_from_one_look_to_the_next() {
     let quad = upright(300.0, 600.0, 400.0, 40.0);
     let scene = FrameSpan::new(0, 200);

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::by_time::ByTime;
 use super::policy::Clip;
 use crate::types::detection::Class;
 use crate::types::time::FrameIndex;
@@ -27,19 +28,15 @@ const FARTHER_PER_SEC: f32 = 0.5;
 const ALIKE: f32 = 2.0;
 
 /// Whether a weak track stands around the head of a surer one most of its time.
-pub fn is_around_a_surer_one(track: &Track, all: &[Track]) -> bool {
+pub fn is_around_a_surer_one(track: &Track, all: &ByTime<Track>) -> bool {
     if track.class != Class::Face {
         return false;
     }
     let mean = track.looks.mean();
-    let span = track.span();
-    // Only who is there at the same time: a scene of hours has thousands of tracks.
     let is_surer = |other: &&Track| {
-        let is_sure = other.looks.mean() >= SURE && other.looks.mean() >= mean + WEAKER_BY;
-        let theirs = other.span();
-        other.class == Class::Face && is_sure && theirs.start < span.end && span.start < theirs.end
+        other.class == Class::Face && other.looks.mean() >= SURE && other.looks.mean() >= mean + WEAKER_BY
     };
-    let surer: Vec<&Track> = all.iter().filter(is_surer).collect();
+    let surer: Vec<&Track> = all.during(track.span()).into_iter().filter(is_surer).collect();
     let has_one_inside = |point: &&TrackPoint| {
         let core = point.quad.core(CORE);
         let inside = |p: &TrackPoint| core.contains(p.quad.center()) && point.quad.area() >= LARGER * p.quad.area();
@@ -51,8 +48,8 @@ pub fn is_around_a_surer_one(track: &Track, all: &[Track]) -> bool {
 /// The tracks without what they were followed to behind their last detection once another, masked track, that was not
 /// there before, has been found near that place. `masked` tells for each track whether it is.
 pub fn without_what_was_taken_over<'a>(tracks: &'a [Track], masked: &[bool], clip: &Clip) -> Vec<Cow<'a, Track>> {
-    let takers: Vec<&Track> = tracks.iter().zip(masked).filter(|(_, masked)| **masked).map(|t| t.0).collect();
-    let settled = |track: &'a Track| match taken_over(track, &takers, clip) {
+    let takers = Takers::new(tracks.iter().zip(masked).filter(|(_, masked)| **masked).map(|t| t.0));
+    let settled = |track: &'a Track| match takers.frame_of_taking(track, clip) {
         None => Cow::Borrowed(track),
         Some(frame) => {
             let points = track.points.iter().filter(|p| p.frame <= frame).cloned().collect();
@@ -62,29 +59,42 @@ pub fn without_what_was_taken_over<'a>(tracks: &'a [Track], masked: &[bool], cli
     tracks.iter().map(settled).collect()
 }
 
-/// The frame from which on another track has the head of this one: first found there soon after this one was found near
-/// by, while this one was found once more at most.
-fn taken_over(track: &Track, takers: &[&Track], clip: &Clip) -> Option<FrameIndex> {
-    if track.class != Class::Face {
-        return None;
+/// Where masked heads were first found, by frame.
+struct Takers<'a>(Vec<&'a TrackPoint>);
+
+impl<'a> Takers<'a> {
+    fn new(masked: impl Iterator<Item = &'a Track>) -> Self {
+        let heads = masked.filter(|t| t.class == Class::Face);
+        let mut firsts: Vec<&TrackPoint> = heads.filter_map(|t| t.detected().next()).collect();
+        firsts.sort_by_key(|p| p.frame);
+        Self(firsts)
     }
-    let found: Vec<&TrackPoint> = track.detected().collect();
-    let last = found.last()?.frame;
-    let takes = |other: &&Track| {
-        let first = other.detected().next()?;
-        let before = found.partition_point(|p| p.frame < first.frame);
-        let secs_before = |p: &TrackPoint| clip.times.gap_secs(p.frame, first.frame);
-        let is_near = |p: &TrackPoint| {
-            let (side, other_side) = (p.quad.area().sqrt(), first.quad.area().sqrt());
-            let is_alike = other_side <= side * ALIKE && side <= other_side * ALIKE;
-            let reach = side * (NEAR + FARTHER_PER_SEC * secs_before(p) as f32);
-            is_alike && p.quad.center().distance(first.quad.center()) <= reach
+
+    /// The frame from which on another track has the head of this one: first found there soon after this one was found
+    /// near by, while this one was found once more at most.
+    fn frame_of_taking(&self, track: &Track, clip: &Clip) -> Option<FrameIndex> {
+        // Of what goes on in another part nobody knows how often it is found there.
+        if track.class != Class::Face || track.end == TrackEdge::Divided {
+            return None;
+        }
+        let found: Vec<&TrackPoint> = track.detected().collect();
+        let last = found.last()?.frame;
+        let once_before = found[found.len().saturating_sub(2)].frame;
+        let secs = |p: &TrackPoint, to: FrameIndex| clip.times.gap_secs(p.frame, to);
+        let takes = |first: &&&TrackPoint| {
+            let is_near = |p: &TrackPoint| {
+                let (side, other_side) = (p.quad.area().sqrt(), first.quad.area().sqrt());
+                let is_alike = other_side <= side * ALIKE && side <= other_side * ALIKE;
+                let reach = side * (NEAR + FARTHER_PER_SEC * secs(p, first.frame) as f32);
+                is_alike && p.quad.center().distance(first.quad.center()) <= reach
+            };
+            let before = found.partition_point(|p| p.frame < first.frame);
+            found[..before].iter().rev().take_while(|p| secs(p, first.frame) <= SOON_SECS).any(|p| is_near(p))
         };
-        let mut just_before = found[..before].iter().rev().take_while(|p| secs_before(p) <= SOON_SECS);
-        let is_same = before + 1 >= found.len() && just_before.any(|p| is_near(p));
-        is_same.then_some(first.frame.max(last))
-    };
-    takers.iter().filter(|other| other.class == track.class).filter_map(takes).min()
+        let from = self.0.partition_point(|first| first.frame <= once_before);
+        let soon = self.0[from..].iter().take_while(|first| clip.times.gap_secs(last, first.frame) <= SOON_SECS);
+        soon.filter(takes).map(|first| first.frame.max(last)).min()
+    }
 }
 
 #[cfg(test)]
@@ -121,7 +131,8 @@ mod tests {
             ("mostly at another time", head(15, 40, giant, 0.3), &sure, false),
         ] {
             let all = [doubted, other.clone()];
-            assert_eq!(is_around_a_surer_one(&all[0], &all), expected, "{name}");
+            let by_time = ByTime::new(all.iter().map(|t| (t.span(), t)));
+            assert_eq!(is_around_a_surer_one(&all[0], &by_time), expected, "{name}");
         }
     }
 
@@ -134,6 +145,10 @@ mod tests {
         let mut old = head(0, 50, place, 0.9);
         old.points[20..].iter_mut().for_each(|p| p.origin = Origin::Extended);
         let beside = Rect::new(420.0, 310.0, 110.0, 140.0);
+        let part = Track { end: TrackEdge::Divided, ..old.clone() };
+        let tracks = [part, head(24, 40, beside, 0.9)];
+        let settled = without_what_was_taken_over(&tracks, &[true, true], &clip);
+        assert_eq!(settled[0].points.len(), 50, "it goes on, and may be found there");
         // Name, first frame and place of the other track, whether it is masked, frames that are left.
         for (name, start, other, is_masked, left) in [
             ("found there again", 24, beside, true, 25),

@@ -1,8 +1,10 @@
 //! People whose faces no mask covers.
 
+use super::by_time::ByTime;
 use crate::types::detection::Person;
 use crate::types::finding::{Finding, Rule, Severity};
 use crate::types::plan::Region;
+use crate::types::progress::beat;
 use crate::types::time::{FrameIndex, FrameTimes};
 
 /// Inner part of a head, as a share of its sides, that a mask has to cover, and how much of it.
@@ -15,9 +17,11 @@ const MOST: usize = 50;
 
 /// A finding for each person whose head is neither masked nor spared on purpose in the frame where the person was seen.
 pub fn unseen_faces(people: &[(FrameIndex, Person)], regions: &[Region], times: &FrameTimes) -> Vec<Finding> {
+    let decided = regions.iter().filter(|r| r.decision.is_redact() || r.decision.is_kept_on_purpose());
+    let decided = ByTime::new(decided.map(|r| (r.span, r)));
     let is_open = |frame: FrameIndex, person: &Person| {
-        let decided = regions.iter().filter(|r| r.decision.is_redact() || r.decision.is_kept_on_purpose());
-        let quads: Vec<_> = decided.filter_map(|r| r.quad_at(frame)).collect();
+        beat();
+        let quads: Vec<_> = decided.at(frame).filter_map(|r| r.quad_at(frame)).collect();
         person.head.core(CORE).share(GRID, GRID, |p| quads.iter().any(|q| q.contains(p))) < COVERED
     };
     let open = people.iter().filter(|(frame, person)| is_open(*frame, person));

@@ -1,6 +1,7 @@
 //! The streaming tracker: detections of one frame after another in, finished tracks out, scene by scene.
 //!
-//! Memory: the small grey pictures of the last seconds, and the points of the tracks of the scene that is not over.
+//! Memory: the small grey pictures of the last seconds, and the points of the tracks of the scene that is not over. A scene
+//! that is long is handed out in parts, in which the tracks that go on are divided.
 
 use std::collections::VecDeque;
 
@@ -27,6 +28,8 @@ pub struct TrackSettings {
     pub extend_secs: f64,
     /// Most pictures kept for that: bounds memory at high frame rates.
     pub max_kept_frames: usize,
+    /// Points from which on a scene is handed out in parts: some 15 MB, an hour of three heads.
+    pub max_points: usize,
     /// Score from which a face in a frame that was only glanced at begins a track; weaker ones may continue one.
     pub begin_glance_score: f32,
     /// The same in a frame that was looked at because of what it alone shows: no other look will make weaker ones surer.
@@ -48,6 +51,7 @@ impl Default for TrackSettings {
             max_gap_secs: 2.0,
             extend_secs: 2.0,
             max_kept_frames: 128,
+            max_points: 1 << 18,
             begin_glance_score: 0.75,
             begin_flash_score: 0.4,
             glance_weight: 0.5,
@@ -63,6 +67,9 @@ impl TrackSettings {
         if class == Class::Face { self.face_core } else { 1.0 }
     }
 }
+
+/// Least frames behind a part of a scene before it is handed out: masks are held for fewer behind their tracks.
+const SETTLED_FRAMES: u64 = 64;
 
 /// A frame that can still be looked back at.
 struct Kept {
@@ -102,11 +109,15 @@ pub struct Tracker {
     time_base: TimeBase,
     kept: VecDeque<Kept>,
     live: Vec<Live>,
-    /// Ended tracks of the scene that is not over.
-    ended: Vec<Track>,
-    /// Tracks of scenes that are over.
+    /// Ended tracks of the scene that is not over, each with the frame in which that was known.
+    ended: Vec<(FrameIndex, Track)>,
+    /// Tracks of scenes, and of parts of them, that are over.
     finished: Vec<Track>,
     scene_start: FrameIndex,
+    /// First frame of the part of the scene that is not handed out.
+    part_start: FrameIndex,
+    /// Where that part shall end, and when that frame is shown: once all before it is settled.
+    division: Option<(FrameIndex, i64)>,
     next: Option<FrameIndex>,
 }
 
@@ -120,6 +131,8 @@ impl Tracker {
             ended: Vec::new(),
             finished: Vec::new(),
             scene_start: 0,
+            part_start: 0,
+            division: None,
             next: None,
         }
     }
@@ -147,14 +160,20 @@ impl Tracker {
             live.filter.predict(&camera);
         }
         self.assign(found);
-        self.retire();
+        self.retire(found.frame);
+        self.divide_if_long(found.frame, found.pts);
         Ok(())
     }
 
-    /// Tracks of the scenes that are over, in the order of their end. Called now and then, it bounds memory by the
-    /// longest scene.
+    /// Tracks of the scene, or of the part of one, that is over with the last frame pushed. Taken after every frame, it
+    /// bounds memory, and tracks of one scene alone come together.
     pub fn take_finished(&mut self) -> Vec<Track> {
         std::mem::take(&mut self.finished)
+    }
+
+    /// First frame of what is not over yet: what was detected before it is in tracks that are finished.
+    pub fn open_from(&self) -> FrameIndex {
+        self.part_start
     }
 
     /// Ends the clip and gives all tracks not yet taken.
@@ -274,12 +293,14 @@ impl Tracker {
     /// Whether a track of the class has a point at about this place already.
     fn is_covered(&self, class: Class, frame: FrameIndex, quad: &Quad) -> bool {
         let of_live = self.live.iter().filter(|l| l.class == class).filter_map(|l| at(&l.points, frame));
-        let of_ended = self.ended.iter().filter(|t| t.class == class).filter_map(|t| t.at(frame));
+        // What was known to have ended before cannot reach to there.
+        let of_ended = self.ended.iter().rev().take_while(|(known, _)| *known >= frame);
+        let of_ended = of_ended.filter(|(_, t)| t.class == class).filter_map(|(_, t)| t.at(frame));
         of_live.chain(of_ended).any(|p| p.quad.iou(quad) > 0.5)
     }
 
     /// Ends the tracks that were not seen for too long.
-    fn retire(&mut self) {
+    fn retire(&mut self, frame: FrameIndex) {
         let Some(now) = self.kept.back() else { return };
         let (pts, display) = (now.pts, now.luma.display());
         let (limit, time_base) = (self.settings.max_gap_secs, self.time_base);
@@ -287,25 +308,73 @@ impl Tracker {
             live.pending.first().is_some_and(|p| time_base.secs(pts) - time_base.secs(p.pts) >= limit)
         };
         let scene = FrameSpan::new(self.scene_start, self.scene_start);
-        self.ended.extend(self.live.extract_if(.., over).map(|live| live.end(scene, display)));
+        self.ended.extend(self.live.extract_if(.., over).map(|live| (frame, live.end(scene, display))));
+    }
+
+    /// Has a part of the scene that has grown long end in this frame, and hands it out once it is settled: a while later,
+    /// when nobody looks back behind it any more, and what a mask is held for behind its track is known.
+    fn divide_if_long(&mut self, frame: FrameIndex, pts: i64) {
+        if let Some((until, its_pts)) = self.division {
+            let settings = &self.settings;
+            let settled_secs = 2.0 * settings.max_gap_secs.max(settings.extend_secs);
+            if self.time_base.secs(pts - its_pts) > settled_secs && frame - until >= SETTLED_FRAMES {
+                self.divide(until, frame + 1);
+            }
+            return;
+        }
+        let ended = self.ended.iter().map(|(_, t)| t.points.len()).sum::<usize>();
+        if ended + self.live.iter().map(|l| l.points.len()).sum::<usize>() >= self.settings.max_points {
+            self.division = Some((frame, pts));
+        }
+    }
+
+    /// Hands out the points before `until`; the frames before `known` are known.
+    fn divide(&mut self, until: FrameIndex, known: FrameIndex) {
+        let mut part = Vec::new();
+        let ended = std::mem::take(&mut self.ended);
+        for (at, mut track) in ended {
+            if track.span().end <= until {
+                part.push(track);
+                continue;
+            }
+            if let Some(points) = points_before(&mut track.points, until) {
+                part.push(Track { points, end: TrackEdge::Divided, ..track });
+                track.start = TrackEdge::Divided;
+            }
+            self.ended.push((at, track));
+        }
+        for live in &mut self.live {
+            if let Some(points) = points_before(&mut live.points, until) {
+                let (class, looks) = (live.class, live.looks);
+                let (start, end) = (live.start, TrackEdge::Divided);
+                part.push(Track { class, points, looks, scene: FrameSpan::new(0, 0), start, end });
+                live.start = TrackEdge::Divided;
+            }
+        }
+        self.hand_out(part, FrameSpan::new(self.scene_start, known));
+        (self.part_start, self.division) = (until, None);
     }
 
     fn close_scene(&mut self, end: FrameIndex) {
         let scene = FrameSpan::new(self.scene_start, end);
         let display = self.kept.back().map_or((0.0, 0.0), |k| k.luma.display());
         let last = self.live.drain(..).map(|live| live.end(scene, display));
-        let mut tracks: Vec<Track> = self.ended.drain(..).chain(last).collect();
+        let mut tracks: Vec<Track> = self.ended.drain(..).map(|(_, track)| track).chain(last).collect();
+        for track in tracks.iter_mut().filter(|track| track.span().end == end) {
+            track.end = TrackEdge::Cut;
+        }
+        self.hand_out(tracks, scene);
+        self.kept.clear();
+        (self.scene_start, self.part_start, self.division) = (end, end, None);
+    }
+
+    fn hand_out(&mut self, mut tracks: Vec<Track>, scene: FrameSpan) {
         for track in &mut tracks {
             track.scene = scene;
-            if track.span().end == end {
-                track.end = TrackEdge::Cut;
-            }
             smooth(&mut track.points, self.settings.smooth_radius, self.settings.core(track.class));
         }
         tracks.sort_by_key(|t| (t.span().start, t.span().end));
         self.finished.append(&mut tracks);
-        self.kept.clear();
-        self.scene_start = end;
     }
 }
 
@@ -386,6 +455,16 @@ impl Live {
 
 fn at(points: &[TrackPoint], frame: FrameIndex) -> Option<&TrackPoint> {
     points.get(usize::try_from(frame.checked_sub(points.first()?.frame)?).ok()?)
+}
+
+/// Takes away the points before a frame, if there are some and others are left.
+fn points_before(points: &mut Vec<TrackPoint>, until: FrameIndex) -> Option<Vec<TrackPoint>> {
+    let count = usize::try_from(until.checked_sub(points.first()?.frame)?).ok()?;
+    if count == 0 || count >= points.len() {
+        return None;
+    }
+    let rest = points.split_off(count);
+    Some(std::mem::replace(points, rest))
 }
 
 fn detected(detection: &Detection, frame: FrameIndex, pts: i64) -> TrackPoint {

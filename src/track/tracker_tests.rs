@@ -203,6 +203,44 @@ fn memory_is_bounded_by_the_settings() {
 }
 
 #[test]
+fn a_long_scene_is_handed_out_in_parts() {
+    let settings = TrackSettings { max_points: 300, ..TrackSettings::default() };
+    let mut tracker = Tracker::new(settings, BASE);
+    // A scene in which one object is there all the time, and one comes in every 100 frames for 20 of them.
+    let place = |n: u64, x: f32| face(Rect::new(x + 0.25 * n as f32, 300.0, 60.0, 80.0).into(), 0.8);
+    let (mut parts, mut most) = (Vec::new(), 0);
+    for n in 0..2000u64 {
+        let brief = (n % 100 < 20).then(|| place(n, 700.0));
+        let detections = std::iter::once(place(n, 100.0)).chain(brief).collect();
+        let face_look = FaceLook::Thorough;
+        let found = FrameDetections { frame: n, pts: n as i64, detections, face_look, ..Default::default() };
+        let grey = Luma { size: Size::new(16, 9), data: vec![128; 16 * 9], display_from_luma: 80.0 };
+        tracker.push(&found, GlobalMotion::NONE, grey).unwrap();
+        let held = tracker.live.iter().map(|l| l.points.len());
+        most = most.max(held.chain(tracker.ended.iter().map(|(_, t)| t.points.len())).sum::<usize>());
+        let tracks = tracker.take_finished();
+        tracks.iter().for_each(check);
+        // What a mask is held for behind its track is known.
+        assert!(tracks.iter().all(|t| t.scene == FrameSpan::new(0, n + 1) && t.span().end + SETTLED_FRAMES <= n + 1));
+        parts.extend((!tracks.is_empty()).then_some(tracks));
+    }
+    parts.push(tracker.finish());
+    assert!(most < 600, "{most} points are held at a time");
+    assert!(parts.len() > 4, "{} parts", parts.len());
+    let all: Vec<&Track> = parts.iter().flatten().collect();
+    let (long, brief): (Vec<&Track>, Vec<&Track>) = all.iter().partition(|t| t.points[0].quad.center().x < 680.0);
+    assert_eq!(long.len(), parts.len(), "one piece of the long track in each part");
+    assert_eq!((long[0].start, long[long.len() - 1].end), (TrackEdge::Cut, TrackEdge::Cut));
+    for pieces in long.windows(2) {
+        assert_eq!(pieces[0].span().end, pieces[1].span().start, "frames are lost or told twice");
+        assert_eq!((pieces[0].end, pieces[1].start), (TrackEdge::Divided, TrackEdge::Divided));
+    }
+    let frames: u64 = brief.iter().map(|t| t.span().len()).sum();
+    assert_eq!(frames, 20 * 20, "frames of the brief ones");
+    assert!(brief.iter().all(|t| t.is_part() || t.span().len() == 20));
+}
+
+#[test]
 fn frames_looked_at_for_new_faces_leave_tracks_alone() {
     let (old, new) = (Rect::new(300.0, 300.0, 100.0, 120.0), Rect::new(900.0, 200.0, 100.0, 120.0));
     let tracks = |flash: bool| {

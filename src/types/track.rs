@@ -45,6 +45,8 @@ pub enum TrackEdge {
     Joined,
     /// In the middle of the picture, for no known reason: it may still be there.
     Lost,
+    /// The rest of the object's life is another track: a scene that is long is handed out in parts.
+    Divided,
 }
 
 /// What the looks of the whole ensemble, each of which could have seen the object, made of a track.
@@ -92,6 +94,11 @@ impl Track {
             (Some(a), Some(b)) => FrameSpan::new(a.frame, b.frame + 1),
             _ => FrameSpan::new(self.scene.start, self.scene.start),
         }
+    }
+
+    /// Whether it is one part of an object's life in its scene, so that its evidence is not all that there is.
+    pub fn is_part(&self) -> bool {
+        self.start == TrackEdge::Divided || self.end == TrackEdge::Divided
     }
 
     /// Points that a detector found.

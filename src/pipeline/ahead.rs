@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::clock::timed;
-use super::worker::no_thread;
+use super::threads::{guarded, no_thread};
 use crate::error::{Result, Stage};
 use crate::types::frame::{Frame, SourceInfo};
 use crate::types::progress::{Observer, Phase};
@@ -26,8 +26,9 @@ pub fn decode_ahead<'scope>(
     let (send, receive) = sync_channel((budget_bytes / frame_bytes).clamp(1, MAX_QUEUED_FRAMES));
     let decoding = move || {
         loop {
-            let next = timed(observer, phase, Part::Decode, || source.next_frame()).transpose();
-            let Some(next) = next else { break };
+            let next = || timed(observer, phase, Part::Decode, || source.next_frame());
+            // An end without an error would pass for the end of the clip.
+            let Some(next) = guarded(Stage::Decode, "the decoder", next).transpose() else { break };
             let failed = next.is_err();
             // A receiver that is gone has its own error to tell.
             if send.send(next).is_err() || failed {

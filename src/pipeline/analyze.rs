@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
 
 use super::clock::timed;
 use super::detectors::{Detectors, models_used, zoo};
@@ -18,9 +17,9 @@ use super::scenes::Scenes;
 use super::schedule::{Feedback, Look, Place, Since, TEXT_EVERY, look as scheduled};
 use super::settings::{Settings, Targets};
 use super::source::{CLIP_GLANCE_SIDE, CLIP_PICTURE_SIDE, Opened, Pictures, hash, open};
-use super::worker::{Job, Outcome, no_thread};
+use super::threads::{SharedQueue, guarded, no_thread};
+use super::worker::{Job, Outcome};
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::infer::zoo::Zoo;
 use crate::plan::file::frame_table;
 use crate::track::{Flashes, FreshEdges, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker};
 use crate::types::detection::{Class, Headings};
@@ -35,6 +34,7 @@ const LUMA_SIDE: u32 = 320;
 
 /// What decoding told besides pictures.
 struct Decoded {
+    frames: u64,
     damaged: Vec<FrameSpan>,
     scene_cuts: Vec<FrameIndex>,
 }
@@ -46,7 +46,9 @@ pub fn analyze(file: &File, job: &Job, plan_path: &Path, observer: &dyn Observer
     let opened = open(file, &job.label, &settings.limits, settings.allow_damaged)?;
     let info = opened.source.info().clone();
     let zoo = zoo(settings)?;
-    let (decoded, scenes) = look(opened, &info, job, &zoo, observer)?;
+    let threads = if info.kind == MediaKind::Photo { 1 } else { settings.inference_threads.max(1) };
+    let detectors = Detectors::for_redaction(settings, &zoo, threads)?;
+    let (decoded, scenes) = look(opened, job, detectors, observer).map_err(|e| e.at(&job.label))?;
     if scenes.pts().is_empty() {
         return Err(Error::new(Stage::Decode, ErrorKind::Damaged, "holds no frame that is shown").at(&job.label));
     }
@@ -79,44 +81,46 @@ fn advised(e: Error, opened: &SourceInfo, settings: &Settings) -> Error {
     if settings.allow_damaged { e } else { e.advise("--allow-damaged masks what is damaged") }
 }
 
-/// Decodes and looks at every frame.
-fn look(opened: Opened, info: &SourceInfo, job: &Job, zoo: &Zoo, observer: &dyn Observer) -> Result<(Decoded, Scenes)> {
-    let threads = if info.kind == MediaKind::Photo { 1 } else { job.settings.inference_threads.max(1) };
-    let detectors = Detectors::for_redaction(&job.settings, zoo, threads)?;
+/// Decodes and looks at every frame, on a thread for each set of detectors.
+fn look(opened: Opened, job: &Job, detectors: Vec<Detectors>, observer: &dyn Observer) -> Result<(Decoded, Scenes)> {
+    let info = &opened.source.info().clone();
     // Key frames take many times as long as others: with fewer pictures waiting, workers would wait for each other.
-    let (work_out, work_in) = sync_channel::<Task>(threads * 4);
-    let (looked_out, looked_in) = sync_channel::<Result<Looked>>(threads * 2);
-    let work_in = Arc::new(Mutex::new(work_in));
-    let first = opened.source.info().time_base;
+    let (work_out, work_in) = sync_channel::<Task>(detectors.len() * 4);
+    let (looked_out, looked_in) = sync_channel::<Result<Looked>>(detectors.len() * 2);
+    let tasks = SharedQueue::new(work_in);
     let feedback = Feedback::default();
-    std::thread::scope(|scope| {
+    let (decoded, collected) = std::thread::scope(|scope| -> Result<_> {
         let spawn = |name: String| std::thread::Builder::new().name(name);
         let failed = |e| no_thread(Stage::Detect, e);
         for (number, mut detectors) in detectors.into_iter().enumerate() {
-            let (work_in, looked_out) = (Arc::clone(&work_in), looked_out.clone());
-            let settings = &job.settings;
-            let looking = move || look_all(&mut detectors, settings, &work_in, &looked_out, observer);
+            let (tasks, looked_out, settings) = (&tasks, looked_out.clone(), &job.settings);
+            let looking = move || look_all(&mut detectors, settings, tasks, &looked_out, observer);
             spawn(format!("look-{number}")).spawn_scoped(scope, looking).map_err(failed)?;
         }
-        drop((looked_out, work_in));
-        let tracker = Tracker::new(TrackSettings::default(), first);
-        let scenes = Scenes::new(info, &job.settings);
+        drop(looked_out);
+        let (tracker, scenes) =
+            (Tracker::new(TrackSettings::default(), info.time_base), Scenes::new(info, &job.settings));
         let told = &feedback;
         let collecting = move || {
-            let collected = collect(tracker, scenes, &looked_in, told, observer);
+            let collect = || collect(tracker, scenes, &looked_in, told, observer);
+            let collected = guarded(Stage::Track, "the tracker", collect);
             told.close();
             collected
         };
         let collector = spawn("track".into()).spawn_scoped(scope, collecting).map_err(failed)?;
-        let decoded = decode(opened, info, job.settings.targets, work_out, &feedback, observer);
-        let decoded = decoded.map_err(|e| advised(e, info, &job.settings).at(&job.label));
-        let collected = collector
-            .join()
-            .map_err(|_| Error::new(Stage::Track, ErrorKind::Internal, "the tracker panicked").at(&job.label))?;
-        // A detector that failed makes the decoder's queue end early: the cause is what the collector saw.
-        let scenes = collected.map_err(|cause| cause.at(&job.label))?;
-        Ok((decoded?, scenes))
-    })
+        let decode = || decode(opened, info, job.settings.targets, work_out, &feedback, observer);
+        let decoded = guarded(Stage::Decode, "the decoder", decode);
+        let lost = || Error::new(Stage::Track, ErrorKind::Internal, "the tracker is gone");
+        Ok((decoded, collector.join().unwrap_or_else(|_| Err(lost()))))
+    })?;
+    // A detector that failed makes the decoder's queue end early: the cause is what the collector saw.
+    let scenes = collected?;
+    let decoded = decoded.map_err(|e| advised(e, info, &job.settings))?;
+    if decoded.frames != scenes.pts().len() as u64 {
+        let message = format!("{} frames were decoded, {} were looked at", decoded.frames, scenes.pts().len());
+        return Err(Error::new(Stage::Track, ErrorKind::Internal, message));
+    }
+    Ok((decoded, scenes))
 }
 
 /// Makes work of decoded frames; each goes out when the one behind it is known.
@@ -186,8 +190,9 @@ fn decode(
     let mut scheduler =
         Scheduler { info, feedback, out, small, large, scene_start: 0, fresh, since, flashes, held: None };
     let (mut cuts, mut motion) = (SceneCutDetector::default(), MotionEstimator::default());
-    let mut told = Decoded { damaged: vec![], scene_cuts: vec![] };
+    let mut told = Decoded { frames: 0, damaged: vec![], scene_cuts: vec![] };
     while let Some(frame) = timed(observer, Phase::Analyze, Part::Decode, || opened.source.next_frame())? {
+        told.frames += 1;
         if frame.damaged {
             match told.damaged.last_mut() {
                 Some(span) if span.end == frame.index => span.end += 1,
@@ -253,4 +258,86 @@ fn collect(
 fn headings(tracker: &Tracker) -> Headings {
     let faces = tracker.expected().into_iter().filter(|e| e.class == Class::Face);
     faces.fold(Headings::UPRIGHT, |all, face| all.with(Headings::of_angle_rad(face.quad.angle_rad())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::pipeline::testing::settings;
+    use crate::types::detection::{Detection, Effort};
+    use crate::types::frame::Picture;
+    use crate::types::progress::Silent;
+    use crate::types::stage::Detector;
+    use crate::types::timing::Spent;
+
+    /// Sees nothing, and panics in one of its looks.
+    struct Stumbles {
+        looks_left: Option<u32>,
+    }
+
+    impl Detector for Stumbles {
+        fn name(&self) -> &str {
+            "stumbles"
+        }
+
+        fn detect(&mut self, _: &Picture, _: Effort) -> Result<Vec<Detection>> {
+            if let Some(left) = &mut self.looks_left {
+                *left = left.checked_sub(1).expect("one look too many");
+            }
+            Ok(Vec::new())
+        }
+    }
+
+    /// Panics where a part of the work is told.
+    struct PanicsAt(Part);
+
+    impl Observer for PanicsAt {
+        fn progress(&self, _: Phase, _: u64, _: Option<u64>) -> Continue {
+            Continue::Yes
+        }
+
+        fn spent(&self, spent: Spent) {
+            assert!(spent.part != self.0, "{:?}", self.0);
+        }
+    }
+
+    /// What looking at a clip of a hundred frames comes to with these detectors.
+    fn looked(looks_left: &'static [Option<u32>], observer: &'static dyn Observer) -> Result<u64> {
+        let (done_out, done_in) = channel();
+        let looking = move || {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo/interview.mp4");
+            let job = Job { label: path.clone(), settings: settings(), steps: vec![] };
+            let opened = open(&File::open(&path).unwrap(), &path, &job.settings.limits, false).unwrap();
+            let detector = |&looks_left: &Option<u32>| Detectors::fake(Box::new(Stumbles { looks_left }));
+            let detectors = looks_left.iter().map(detector).collect();
+            let done = look(opened, &job, detectors, observer).map(|(decoded, _)| decoded.frames);
+            // Nobody listens to who comes too late.
+            let _ = done_out.send(done);
+        };
+        std::thread::spawn(looking);
+        // On a thread of its own, so that one that waits for ever is told.
+        done_in.recv_timeout(Duration::from_secs(120)).expect("it hangs")
+    }
+
+    #[test]
+    fn a_thread_that_panics_ends_the_work() {
+        assert_eq!(looked(&[None, None], &Silent).unwrap(), 100);
+        type Case = (&'static [Option<u32>], &'static dyn Observer, &'static str);
+        let table: [Case; 6] = [
+            (&[Some(0)], &Silent, "a detector"),
+            (&[None, Some(0)], &Silent, "a detector"),
+            (&[None, Some(5), None], &Silent, "a detector"),
+            (&[None, None], &PanicsAt(Part::Faces), "a detector"),
+            (&[None, None], &PanicsAt(Part::Track), "the tracker"),
+            (&[None, None], &PanicsAt(Part::Decode), "the decoder"),
+        ];
+        for (looks_left, observer, who) in table {
+            let error = looked(looks_left, observer).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Internal);
+            assert!(error.to_string().contains(&format!("{who} panicked")), "{who}: {error}");
+        }
+    }
 }

@@ -4,8 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::SyncSender;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +13,8 @@ use super::detectors::{Ask, Detectors, zoo};
 use super::search::{GLANCE, THRESHOLDS, hits_beside_masks};
 use super::settings::AudioChoice;
 use super::source::{CLIP_PICTURE_SIDE, Pictures, open};
-use super::worker::{Job, Outcome, next_of, share_out};
+use super::threads::{SharedQueue, share_out};
+use super::worker::{Job, Outcome};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::sniff::{Sniffed, sniff};
 use crate::types::detection::{Class, Detection, Effort};
@@ -200,11 +200,11 @@ fn ask(kind: MediaKind, searched: u64) -> Ask {
 fn search_all(
     detectors: &mut Detectors,
     fill: [u8; 3],
-    looks: &Mutex<Receiver<Look>>,
+    looks: &SharedQueue<Look>,
     observer: &dyn Observer,
 ) -> Result<Vec<Seen>> {
     let mut seen = Vec::new();
-    while let Some(Look { picture, frame, time_secs, ask }) = next_of(looks) {
+    while let Some(Look { picture, frame, time_secs, ask }) = looks.next() {
         let search = || -> Result<_> {
             let bare = bare(&picture, fill);
             let hits = hits_beside_masks(detectors, ask, &picture, &bare)?;

@@ -120,6 +120,19 @@ impl Detectors {
         Ok(Self { faces, text, codes: None, documents: Documents::Off, lines: TextScope::All, people: None })
     }
 
+    /// One that looks for faces alone, by whatever stands in for the networks.
+    #[cfg(test)]
+    pub fn fake(faces: Box<dyn Detector>) -> Self {
+        Self {
+            faces: Some(faces),
+            text: None,
+            codes: None,
+            documents: Documents::Off,
+            lines: TextScope::All,
+            people: None,
+        }
+    }
+
     /// Everything that is found, in display space.
     pub fn detect(&mut self, picture: &Picture, ask: Ask) -> Result<Vec<Detection>> {
         let mut found = self.faces(picture, ask.faces)?;

@@ -3,16 +3,16 @@
 //! Faces and print of one frame are two tasks where both are looked for: at the start of a scene each takes half a second,
 //! and the other threads would have nothing to do before the tracker has seen that frame.
 
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 
 use super::clock::timed;
 use super::detectors::{Ask, Detectors};
 use super::schedule::Look;
 use super::settings::{Settings, Unseen};
+use super::threads::{SharedQueue, guarded};
 use super::tone::ToneSamples;
-use super::worker::next_of;
-use crate::error::Result;
+use crate::error::{Result, Stage};
 use crate::track::{GlobalMotion, Luma};
 use crate::types::detection::{Class, Detection, FaceLook, FrameDetections, Person};
 use crate::types::frame::Picture;
@@ -84,15 +84,17 @@ impl Work {
 pub fn look_all(
     detectors: &mut Detectors,
     settings: &Settings,
-    tasks: &Mutex<Receiver<Task>>,
+    tasks: &SharedQueue<Task>,
     looked_out: &SyncSender<Result<Looked>>,
     observer: &dyn Observer,
 ) {
-    while let Some(task) = next_of(tasks) {
-        let Some(looked) = done(detectors, settings, &task, observer).transpose() else { continue };
+    while let Some(task) = tasks.next() {
+        // A frame that never comes would be waited for.
+        let looked = guarded(Stage::Detect, "a detector", || done(detectors, settings, &task, observer));
+        let Some(looked) = looked.transpose() else { continue };
         let failed = looked.is_err();
         if looked_out.send(looked).is_err() || failed {
-            break;
+            tasks.close();
         }
     }
 }

@@ -32,6 +32,7 @@ pub mod source;
 pub mod supervise;
 #[cfg(test)]
 mod testing;
+mod threads;
 mod tone;
 pub mod verify;
 pub mod work;

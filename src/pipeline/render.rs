@@ -10,8 +10,7 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::SyncSender;
 
 use super::ahead::decode_ahead;
 use super::clock::timed;
@@ -20,7 +19,8 @@ use super::plans;
 use super::search::{SourceSample, SourceSearch};
 use super::settings::{AudioChoice, ENCODER_THREADS, Settings};
 use super::source::{Opened, hash, open};
-use super::worker::{Job, Outcome, next_of, share_out};
+use super::threads::{SharedQueue, share_out};
+use super::worker::{Job, Outcome};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::media::encode::{AudioMode, ClipSink, EncodeSettings};
 use crate::media::normalize::Normalizer;
@@ -173,9 +173,9 @@ impl<'a> ActiveRegions<'a> {
 /// Searches the source on a thread of its own: the encoder would wait for the networks.
 fn render_clip(opened: Opened, order: Order) -> Result<Outcome> {
     let (settings, observer) = (order.settings, order.observer);
-    let search = |(): &mut (), looks: &Mutex<Receiver<(Picture, Ask)>>| -> Result<VerifyReport> {
+    let search = |(): &mut (), looks: &SharedQueue<(Picture, Ask)>| -> Result<VerifyReport> {
         let mut search = SourceSearch::new(settings)?;
-        while let Some((picture, ask)) = next_of(looks) {
+        while let Some((picture, ask)) = looks.next() {
             timed(observer, Phase::Render, Part::Search, || search.look(&picture, ask))?;
         }
         Ok(search.report())

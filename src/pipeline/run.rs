@@ -17,6 +17,7 @@ use super::select::Shard;
 use super::settings::{AudioChoice, Settings, Targets};
 use super::source::hash;
 use super::supervise::{self, Watch};
+use super::threads::guarded;
 use super::worker::{Job, Outcome, Step, VerifyOrders};
 use super::{detectors, plans, sandbox_probe};
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -206,7 +207,9 @@ impl Batch<'_> {
             Entry::Work(_) if self.cancel.load(Ordering::SeqCst) => report.status = Status::Interrupted,
             Entry::Work(item) => {
                 let watcher = observer.started(index, &item.input);
-                match self.work(index, item, &*watcher, &mut report) {
+                let work = || self.work(index, item, &*watcher, &mut report);
+                // Its share of the threads has to come back.
+                match guarded(Stage::Worker, "the supervisor", work) {
                     Ok(()) => report.status = Status::Done,
                     Err(error) => {
                         if error.kind() == ErrorKind::Cancelled {

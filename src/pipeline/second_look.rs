@@ -1,13 +1,10 @@
 //! Searching finished frames while others are compared: the networks take longer than all else of verification.
 
-use std::sync::Mutex;
-use std::sync::mpsc::Receiver;
-
 use super::clock::timed;
 use super::detectors::{Ask, Detectors};
 use super::search::{THRESHOLDS, hits_beside_masks};
+use super::threads::SharedQueue;
 use super::verify::{MAX_MOMENTS, moment};
-use super::worker::next_of;
 use crate::error::Result;
 use crate::render::FrameMasks;
 use crate::types::detection::Class;
@@ -58,13 +55,9 @@ impl Seen {
 }
 
 /// Searches until no more looks come; several threads may share them.
-pub fn search_all(
-    detectors: &mut Detectors,
-    looks: &Mutex<Receiver<Look<'_>>>,
-    observer: &dyn Observer,
-) -> Result<Seen> {
+pub fn search_all(detectors: &mut Detectors, looks: &SharedQueue<Look<'_>>, observer: &dyn Observer) -> Result<Seen> {
     let mut seen = Seen::default();
-    while let Some(look) = next_of(looks) {
+    while let Some(look) = looks.next() {
         let verdict = timed(observer, Phase::Verify, Part::Search, || judged(detectors, &look))?;
         if !verdict.findings.is_empty() && !look.is_shown && seen.moments.len() < MAX_MOMENTS {
             let label = "found again".into();

@@ -12,7 +12,8 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_de
 
 use super::clock::timed;
 use super::settings::AudioChoice;
-use super::worker::{Event, Job, Outcome, Step, no_thread};
+use super::threads::{guarded, no_thread};
+use super::worker::{Event, Job, Outcome, Step};
 use super::{analyze, check, detectors, render, sandbox, verify};
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::progress::{Continue, Observer, Phase, beats};
@@ -112,12 +113,13 @@ fn run(job: &Job, source: &File) -> Result<Outcome> {
             Step::Render { .. } => Phase::Render,
             Step::Verify(_) | Step::Check(_) => Phase::Verify,
         };
-        let done = timed(&observer, phase, Part::Whole, || match step {
+        let work = || match step {
             Step::Analyze { plan } => analyze::analyze(source, job, plan, &observer),
             Step::Render { plan, staged, digest } => render::render(source, job, plan, staged, digest, &observer),
             Step::Verify(orders) => verify::verify(job, orders, &observer),
             Step::Check(orders) => check::check(source, job, orders, &observer),
-        })?;
+        };
+        let done = timed(&observer, phase, Part::Whole, || guarded(Stage::Worker, "the worker", work))?;
         outcome.frames = done.frames;
         outcome.findings.extend(done.findings);
         outcome.additions.extend(done.additions);

@@ -4,14 +4,11 @@
 //! is a file in the staging folder, events go to standard output as JSON Lines. It never touches a final name.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
 use super::check::CheckOrders;
 use super::settings::Settings;
-use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::types::finding::Finding;
 use crate::types::plan::Region;
 use crate::types::progress::Phase;
@@ -20,44 +17,6 @@ use crate::types::timing::Spent;
 
 /// What to do when a worker can't get what it needs: most often its own limit is in the way.
 pub const MORE_MEMORY: &str = "--memory-limit allows more";
-
-/// The error of a thread that the system refuses.
-pub fn no_thread(stage: Stage, cause: std::io::Error) -> Error {
-    Error::new(stage, ErrorKind::Internal, "a thread can't be started").because(cause).advise(MORE_MEMORY)
-}
-
-/// The next thing from a queue that several threads take turns with; `None` when no more come.
-pub fn next_of<T>(shared: &Mutex<Receiver<T>>) -> Option<T> {
-    shared.lock().unwrap_or_else(|e| e.into_inner()).recv().ok()
-}
-
-/// Runs `work` on a thread for each of `states`; they take turns with what `feed` sends, of which `waiting` wait at most.
-/// Gives what each thread and what feeding came to. When all threads have failed, sending fails.
-pub fn share_out<S: Send, T: Send, R: Send, F>(
-    states: Vec<S>,
-    waiting: usize,
-    work: impl Fn(&mut S, &Mutex<Receiver<T>>) -> Result<R> + Sync,
-    feed: impl FnOnce(&SyncSender<T>) -> Result<F>,
-) -> Result<(Vec<Result<R>>, Result<F>)> {
-    std::thread::scope(|scope| {
-        let (send, receive) = sync_channel(waiting);
-        let shared = Arc::new(Mutex::new(receive));
-        let mut threads = Vec::new();
-        for (number, mut state) in states.into_iter().enumerate() {
-            let (shared, work) = (Arc::clone(&shared), &work);
-            let thread = std::thread::Builder::new().name(format!("search-{number}"));
-            let run = move || work(&mut state, &shared);
-            threads.push(thread.spawn_scoped(scope, run).map_err(|e| no_thread(Stage::Verify, e))?);
-        }
-        // Once all threads have failed, nobody listens any more.
-        drop(shared);
-        let fed = feed(&send);
-        drop(send);
-        let panicked = |_| Error::new(Stage::Verify, ErrorKind::Internal, "the search panicked");
-        let done = threads.into_iter().map(|t| t.join().map_err(panicked).and_then(|done| done)).collect();
-        Ok((done, fed))
-    })
-}
 
 /// One thing to do; the steps of a job run in order.
 #[derive(Clone, Debug, Serialize, Deserialize)]

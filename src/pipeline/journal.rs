@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -40,12 +40,25 @@ struct Line {
     report: RunReport,
 }
 
+/// Where a line lies, which is read again when its report is asked for: archives have millions of files.
+#[derive(Debug)]
+struct Place {
+    output_sha256: String,
+    /// Number of its journal.
+    journal: usize,
+    offset: u64,
+    /// Bytes.
+    length: usize,
+}
+
 /// The journals of a work folder.
 pub struct Journal {
     path: PathBuf,
     file: Mutex<File>,
-    /// What earlier runs verified; the last line of a key counts.
-    verified: HashMap<String, Line>,
+    /// What is read when a run resumes.
+    earlier: Vec<PathBuf>,
+    /// What earlier runs verified, by key; the last line of a key counts.
+    verified: HashMap<String, Place>,
     settings: String,
     shard: Option<Shard>,
 }
@@ -61,11 +74,10 @@ impl Journal {
     /// `Io`, also when the file of a sound track that belongs to the settings can't be read.
     pub fn open(work_dir: &Path, shard: Option<Shard>, settings: &Settings, resume: bool) -> Result<Self> {
         make_work_dir(work_dir)?;
+        let earlier = if resume { journals(work_dir)? } else { Vec::new() };
         let mut verified = HashMap::new();
-        if resume {
-            for path in journals(work_dir)? {
-                read(&path, &mut verified)?;
-            }
+        for (number, path) in earlier.iter().enumerate() {
+            read(path, number, &mut verified).map_err(|e| failed(path, "can't be read", e))?;
         }
         let name = shard.map_or("journal.jsonl".into(), |s| format!("journal-{}-of-{}.jsonl", s.index, s.count));
         let path = work_dir.join(name);
@@ -73,7 +85,7 @@ impl Journal {
         options.read(true).append(true).create(true).mode(0o600);
         let file = options.open(&path).map_err(|e| failed(&path, "can't be opened", e))?;
         sync(work_dir)?;
-        Ok(Self { path, file: Mutex::new(file), verified, settings: digest(settings)?, shard })
+        Ok(Self { path, file: Mutex::new(file), earlier, verified, settings: digest(settings)?, shard })
     }
 
     /// The share of the work that it is about.
@@ -94,13 +106,22 @@ impl Journal {
 
     /// The report of an earlier run on the same file, if what lies at `target` is what that run verified.
     pub fn done(&self, key: &str, target: &Path) -> Result<Option<RunReport>> {
-        let Some(line) = self.verified.get(key) else { return Ok(None) };
+        let Some(place) = self.verified.get(key) else { return Ok(None) };
         match File::open(target) {
-            Ok(file) if hash(&file).map_err(|e| e.at(target))? == line.output_sha256 => Ok(Some(line.report.clone())),
+            Ok(file) if hash(&file).map_err(|e| e.at(target))? == place.output_sha256 => self.report(place).map(Some),
             Ok(_) => Ok(None),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::new(Stage::Setup, ErrorKind::Io, "the output can't be read").because(e).at(target)),
         }
+    }
+
+    fn report(&self, place: &Place) -> Result<RunReport> {
+        let path = &self.earlier[place.journal];
+        let unreadable = |e| failed(path, "can't be read", e);
+        let mut text = vec![0; place.length];
+        File::open(path).and_then(|file| file.read_exact_at(&mut text, place.offset)).map_err(unreadable)?;
+        let line: Line = serde_json::from_slice(&text).map_err(|e| unreadable(e.into()))?;
+        Ok(line.report)
     }
 
     /// Notes that the file at `staged` is verified and about to get its name; on the disk when this returns.
@@ -148,12 +169,22 @@ fn journals(work_dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn read(path: &Path, verified: &mut HashMap<String, Line>) -> Result<()> {
-    let text = fs::read(path).map_err(|e| failed(path, "can't be read", e))?;
-    // What does not parse was cut off by a crash or is of another version: it vouches for nothing.
-    let lines = text.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice::<Line>(line).ok());
-    verified.extend(lines.filter(|l| l.version == VERSION).map(|l| (l.key.clone(), l)));
-    Ok(())
+/// Takes in the lines of one journal.
+fn read(path: &Path, journal: usize, verified: &mut HashMap<String, Place>) -> io::Result<()> {
+    let mut file = BufReader::new(File::open(path)?);
+    let (mut text, mut offset) = (Vec::new(), 0);
+    loop {
+        text.clear();
+        let length = file.read_until(b'\n', &mut text)?;
+        if length == 0 {
+            return Ok(());
+        }
+        // What does not parse was cut off by a crash or is of another version: it vouches for nothing.
+        if let Some(line) = serde_json::from_slice::<Line>(&text).ok().filter(|l| l.version == VERSION) {
+            verified.insert(line.key, Place { output_sha256: line.output_sha256, journal, offset, length });
+        }
+        offset += length as u64;
+    }
 }
 
 /// Digest of the settings that shape an output: not of limits, threads and places.
@@ -256,6 +287,26 @@ mod tests {
         fs::write(&path, &whole[..whole.len() / 2]).unwrap();
         case.note(&case.open(&case.settings, None, true));
         assert!(case.is_done(&case.open(&case.settings, None, true)), "a line behind a torn one");
+    }
+
+    #[test]
+    fn each_file_has_its_own_report_and_the_last_one() {
+        let case = Case::new();
+        let (first, other) = (case.open(&case.settings, None, false), Shard { index: 2, count: 2 });
+        let second = case.open(&case.settings, Some(other), false);
+        let told = |frames: u64| RunReport { frames, ..report() };
+        for (journal, key, frames) in [(&first, "a", 1), (&first, "b", 2), (&second, "c", 3), (&first, "a", 4)] {
+            journal.note(key.into(), &case.path("output"), &told(frames)).unwrap();
+        }
+        let all = case.open(&case.settings, None, true);
+        for (key, frames) in [("a", Some(4)), ("b", Some(2)), ("c", Some(3)), ("d", None)] {
+            let done = all.done(key, &case.path("output")).unwrap();
+            assert_eq!(done.map(|report| report.frames), frames, "{key}");
+        }
+        // What was there when the run began is gone: nobody can tell what was verified.
+        fs::write(case.path("work/journal.jsonl"), "").unwrap();
+        let error = all.done("a", &case.path("output")).unwrap_err();
+        assert!(error.kind() == ErrorKind::Io && error.to_string().contains("journal.jsonl"), "{error}");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! is decoded, and networks that redaction does not use look for faces and text.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
 
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ use crate::types::time::FrameIndex;
 use crate::types::timing::Part;
 use crate::verify::fills::fills;
 use crate::verify::inpaint::without_masks;
-use crate::verify::outliers::{Sight, doubt_outliers};
+use crate::verify::outliers::{Outliers, Sight};
 use crate::verify::redetect::{FrameContext, is_lone_text, judge, told};
 use crate::verify::reversible;
 use crate::verify::structure::{Expect, inspect, inventory};
@@ -109,23 +110,14 @@ fn look(
     let threads = if info.kind == MediaKind::Photo { 1 } else { settings.inference_threads.max(1) };
     let detectors = Detectors::for_check(settings, &zoo(settings)?, threads)?;
     let mut report = VerifyReport::default();
-    let mut seen = Vec::new();
-    let work = |detectors: &mut Detectors, looks: &_| search_all(detectors, settings.fill_color, looks, observer);
-    let feed = |looks: &_| decode(opened.source, job, orders, observer, looks, &mut report, &mut seen);
-    let (searched, mut done) = share_out(detectors, MAX_WAITING_LOOKS, work, feed)?;
-    for searched in searched {
-        match searched {
-            Ok(searched) => seen.extend(searched),
-            // A search that failed ends the decoding: its error is the cause.
-            Err(e) => done = Err(e),
-        }
-    }
-    // Alike however the threads took turns; of one frame, soft masks come first.
-    seen.sort_by_key(|s| s.frame);
-    report.hits_output += seen.iter().map(|s| s.hits).sum::<u64>();
-    let mut sights: Vec<Sight> = seen.into_iter().flat_map(|s| s.sights).collect();
-    doubt_outliers(&mut sights, OUTLIER_REACH * orders.every.max(1));
-    sights.into_iter().for_each(|s| findings.tell(s.finding));
+    let sights = Mutex::new(Sights::new(OUTLIER_REACH * orders.every.max(1), findings));
+    let work =
+        |detectors: &mut Detectors, looks: &_| search_all(detectors, settings.fill_color, looks, &sights, observer);
+    let feed = |looks: &_| decode(opened.source, job, orders, observer, looks, &mut report);
+    let (searched, done) = share_out(detectors, MAX_WAITING_LOOKS, work, feed)?;
+    report.hits_output += sights.into_inner().unwrap_or_else(|e| e.into_inner()).finish();
+    // A search that failed ends the decoding: its error is the cause.
+    let done = searched.into_iter().find(Result::is_err).unwrap_or(done);
     // What was found before an error stands.
     done?;
     if report.frames == 0 {
@@ -136,10 +128,14 @@ fn look(
 
 /// A frame to search.
 struct Look {
+    /// Among the frames that are searched, from 0.
+    number: u64,
     picture: Picture,
     frame: FrameIndex,
     time_secs: f64,
     ask: Ask,
+    /// Soft masks in it.
+    sights: Vec<Sight>,
 }
 
 /// What a frame came to.
@@ -149,7 +145,43 @@ struct Seen {
     hits: u64,
 }
 
-/// Decodes every frame and hands on those that are due; adds the soft masks in them to `seen`.
+/// Tells what was seen in the order of the frames, alike however the threads take turns, and holds little of it.
+struct Sights<'a> {
+    /// Frames that came before their turn.
+    early: BTreeMap<u64, Seen>,
+    next: u64,
+    hits: u64,
+    outliers: Outliers,
+    findings: &'a mut FindingList,
+}
+
+impl<'a> Sights<'a> {
+    fn new(reach: u64, findings: &'a mut FindingList) -> Self {
+        Self { early: BTreeMap::new(), next: 0, hits: 0, outliers: Outliers::new(reach), findings }
+    }
+
+    fn add(&mut self, number: u64, seen: Seen) {
+        self.early.insert(number, seen);
+        while let Some(seen) = self.early.remove(&self.next) {
+            self.next += 1;
+            self.take(seen);
+        }
+    }
+
+    fn take(&mut self, seen: Seen) {
+        self.hits += seen.hits;
+        self.outliers.push(seen.frame, seen.sights).into_iter().for_each(|f| self.findings.tell(f));
+    }
+
+    /// Tells what is left, behind frames that a failed search left out, too; gives the hits in all frames.
+    fn finish(mut self) -> u64 {
+        std::mem::take(&mut self.early).into_values().for_each(|seen| self.take(seen));
+        self.outliers.finish().into_iter().for_each(|f| self.findings.tell(f));
+        self.hits
+    }
+}
+
+/// Decodes every frame and hands on those that are due, with the soft masks in them.
 fn decode(
     mut source: Box<dyn Source>,
     job: &Job,
@@ -157,7 +189,6 @@ fn decode(
     observer: &dyn Observer,
     looks: &SyncSender<Look>,
     report: &mut VerifyReport,
-    seen: &mut Vec<Seen>,
 ) -> Result<()> {
     let settings = &job.settings;
     let info = source.info().clone();
@@ -172,14 +203,13 @@ fn decode(
             let picture = pictures.picture(&frame)?;
             // Counted from the first frame, as players and all flags do.
             let time_secs = info.time_base.secs(frame.pts.saturating_sub(first_pts));
-            if settings.targets.faces {
-                let masks = soft_masks.look(&picture, frame.index, time_secs);
-                seen.push(Seen { frame: frame.index, sights: masks.into_iter().map(Sight::from).collect(), hits: 0 });
-            }
-            let ask = ask(info.kind, report.frames_searched);
+            let look_for_masks = || soft_masks.look(&picture, frame.index, time_secs);
+            let masks = settings.targets.faces.then(look_for_masks);
+            let sights = masks.into_iter().flatten().map(Sight::from).collect();
+            let (number, ask) = (report.frames_searched, ask(info.kind, report.frames_searched));
             report.frames_searched += 1;
             let stopped = |_| Error::new(Stage::Verify, ErrorKind::Internal, "the search stopped");
-            looks.send(Look { picture, frame: frame.index, time_secs, ask }).map_err(stopped)?;
+            looks.send(Look { number, picture, frame: frame.index, time_secs, ask, sights }).map_err(stopped)?;
         }
         if observer.progress(Phase::Verify, report.frames, info.frames_estimate) == Continue::Cancel {
             return Err(Error::new(Stage::Verify, ErrorKind::Cancelled, "interrupted"));
@@ -201,10 +231,10 @@ fn search_all(
     detectors: &mut Detectors,
     fill: [u8; 3],
     looks: &SharedQueue<Look>,
+    told: &Mutex<Sights>,
     observer: &dyn Observer,
-) -> Result<Vec<Seen>> {
-    let mut seen = Vec::new();
-    while let Some(Look { picture, frame, time_secs, ask }) = looks.next() {
+) -> Result<()> {
+    while let Some(Look { number, picture, frame, time_secs, ask, mut sights }) = looks.next() {
         let search = || -> Result<_> {
             let bare = bare(&picture, fill);
             let hits = hits_beside_masks(detectors, ask, &picture, &bare)?;
@@ -213,9 +243,11 @@ fn search_all(
         };
         let (hits, second) = timed(observer, Phase::Verify, Part::Search, search)?;
         let context = FrameContext { frame, time_secs, masks: &[], keeps: &[] };
-        seen.push(judged(&picture, &hits, second.as_deref(), &context));
+        let seen = judged(&picture, &hits, second.as_deref(), &context);
+        sights.extend(seen.sights);
+        told.lock().unwrap_or_else(|e| e.into_inner()).add(number, Seen { sights, ..seen });
     }
-    Ok(seen)
+    Ok(())
 }
 
 /// What the network for clips sees in a frame of a clip in which the one for photos is sure of some text. The other way

@@ -2,7 +2,7 @@
 //! Print that stays is sure in most of the frames in which it is seen at all; print that shows in a single one is seen by
 //! a second network, too, where one was asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::types::finding::{Finding, Rule, Severity};
 use crate::types::geometry::Rect;
@@ -29,35 +29,72 @@ impl From<Finding> for Sight {
 
 /// Makes visible text a reason to look, no more, when the same place was seen within `reach` frames and fewer than half of
 /// these sights are sure, or this one alone is, and that to one network only. Frames in which nothing was seen there have
-/// no say.
-pub fn doubt_outliers(seen: &mut [Sight], reach: u64) {
-    let mut sights: BTreeMap<FrameIndex, Vec<(Rect, Severity)>> = BTreeMap::new();
-    for finding in seen.iter().map(|s| &s.finding).filter(|f| f.rule == Rule::VisibleText) {
-        if let (Some(frame), Some(bounds)) = (finding.frame, finding.bounds) {
-            sights.entry(frame).or_default().push((bounds, finding.severity));
-        }
+/// no say. Holds what was seen within twice that reach.
+pub struct Outliers {
+    reach: u64,
+    /// Places of visible text, as sure as they were seen.
+    places: BTreeMap<FrameIndex, Vec<(Rect, Severity)>>,
+    /// What is not settled, by frame.
+    waiting: VecDeque<(FrameIndex, Sight)>,
+}
+
+impl Outliers {
+    pub fn new(reach: u64) -> Self {
+        Self { reach, places: BTreeMap::new(), waiting: VecDeque::new() }
     }
-    for Sight { finding, is_lone } in seen.iter_mut() {
-        if finding.rule != Rule::VisibleText || finding.severity != Severity::Error {
-            continue;
+
+    /// Takes what was seen in a frame, which lies behind those that came before; gives what is settled by then.
+    pub fn push(&mut self, frame: FrameIndex, sights: Vec<Sight>) -> Vec<Finding> {
+        let settled = self.settle(|waiting, reach| waiting.saturating_add(reach) < frame);
+        for sight in sights {
+            if let (Rule::VisibleText, Some(bounds)) = (sight.finding.rule, sight.finding.bounds) {
+                self.places.entry(frame).or_default().push((bounds, sight.finding.severity));
+            }
+            self.waiting.push_back((frame, sight));
         }
-        let (Some(frame), Some(bounds)) = (finding.frame, finding.bounds) else { continue };
-        let near = sights.range(frame.saturating_sub(reach)..=frame.saturating_add(reach));
+        settled
+    }
+
+    /// What is left when no more frames come.
+    pub fn finish(mut self) -> Vec<Finding> {
+        self.settle(|_, _| true)
+    }
+
+    fn settle(&mut self, is_due: impl Fn(FrameIndex, u64) -> bool) -> Vec<Finding> {
+        let mut settled = Vec::new();
+        while let Some((frame, sight)) = self.waiting.pop_front_if(|(frame, _)| is_due(*frame, self.reach)) {
+            let doubt = self.doubt(frame, &sight);
+            let mut finding = sight.finding;
+            if let Some(doubt) = doubt {
+                finding.severity = Severity::Warning;
+                finding.message.push_str(&doubt);
+            }
+            settled.push(finding);
+            // Whoever waits has no say further back than its reach.
+            self.places = self.places.split_off(&frame.saturating_sub(self.reach));
+        }
+        settled
+    }
+
+    /// Why a sight is to be doubted.
+    fn doubt(&self, frame: FrameIndex, sight: &Sight) -> Option<String> {
+        let finding = &sight.finding;
+        let bounds =
+            finding.bounds.filter(|_| finding.rule == Rule::VisibleText && finding.severity == Severity::Error)?;
+        let near = self.places.range(frame.saturating_sub(self.reach)..=frame.saturating_add(self.reach));
         let of_place = near.filter_map(|(_, sights)| {
             let same = sights.iter().filter(|(other, _)| other.iou(bounds) >= SAME_PLACE_IOU);
             same.map(|(_, severity)| *severity).max()
         });
         let (seen, sure) =
             of_place.fold((0, 0), |(seen, sure), severity| (seen + 1, sure + usize::from(severity == Severity::Error)));
-        let doubt = if seen >= LEAST_SIGHTS && 2 * sure < seen {
-            format!(", but only in {sure} of {seen} frames in which something is seen there")
-        } else if *is_lone && sure == 1 {
-            ", but in one frame only and by one network only".to_owned()
+        if seen >= LEAST_SIGHTS && 2 * sure < seen {
+            Some(format!(", but only in {sure} of {seen} frames in which something is seen there"))
+        } else if sight.is_lone && sure == 1 {
+            Some(", but in one frame only and by one network only".to_owned())
         } else {
-            continue;
-        };
-        finding.severity = Severity::Warning;
-        finding.message.push_str(&doubt);
+            None
+        }
     }
 }
 
@@ -70,8 +107,28 @@ mod tests {
         Finding::new(Rule::VisibleText, severity, "text").at(frame, 0.0).within(bounds).into()
     }
 
-    fn sure(seen: &[Sight]) -> usize {
-        seen.iter().filter(|s| s.finding.severity == Severity::Error).count()
+    /// How many of these stay sure; none may get lost.
+    fn sure(mut seen: Vec<Sight>, reach: u64) -> usize {
+        let count = seen.len();
+        seen.sort_by_key(|s| s.finding.frame);
+        let mut outliers = Outliers::new(reach);
+        let frames = seen.chunk_by(|a, b| a.finding.frame == b.finding.frame);
+        let mut told: Vec<Finding> =
+            frames.flat_map(|sights| outliers.push(sights[0].finding.frame.unwrap(), sights.to_vec())).collect();
+        told.extend(outliers.finish());
+        assert_eq!(told.len(), count);
+        assert!(told.is_sorted_by_key(|f| f.frame));
+        told.iter().filter(|f| f.severity == Severity::Error).count()
+    }
+
+    #[test]
+    fn what_is_held_is_bounded() {
+        let mut outliers = Outliers::new(6);
+        for frame in 0..1000 {
+            let told = outliers.push(frame, vec![text(frame, 0.0, Severity::Warning); 3]);
+            assert_eq!(told.len(), if frame > 6 { 3 } else { 0 }, "frame {frame}");
+            assert!(outliers.waiting.len() <= 7 * 3 && outliers.places.len() <= 14);
+        }
     }
 
     #[test]
@@ -90,9 +147,8 @@ mod tests {
             let row = |x: f32, severities: &[Severity]| -> Vec<Sight> {
                 (10..).zip(severities).map(|(frame, severity)| text(frame, x, *severity)).collect()
             };
-            let mut seen = [row(100.0, place), row(300.0, other)].concat();
-            doubt_outliers(&mut seen, 6);
-            assert_eq!(sure(&seen), expected, "{name}");
+            let seen = [row(100.0, place), row(300.0, other)].concat();
+            assert_eq!(sure(seen, 6), expected, "{name}");
         }
     }
 
@@ -100,9 +156,7 @@ mod tests {
     fn what_one_network_sees_counts_when_it_is_seen_twice() {
         for (frames, expected) in [(&[10][..], 0), (&[10, 16], 2), (&[10, 17], 0)] {
             let lone = |&frame: &FrameIndex| Sight { is_lone: true, ..text(frame, 0.0, Severity::Error) };
-            let mut seen: Vec<Sight> = frames.iter().map(lone).collect();
-            doubt_outliers(&mut seen, 6);
-            assert_eq!(sure(&seen), expected, "{frames:?}");
+            assert_eq!(sure(frames.iter().map(lone).collect(), 6), expected, "{frames:?}");
         }
     }
 
@@ -113,7 +167,6 @@ mod tests {
         let mut face = text(4, 0.0, Severity::Error);
         face.finding.rule = Rule::VisibleFace;
         seen.push(Sight { is_lone: true, ..face });
-        doubt_outliers(&mut seen, 6);
-        assert_eq!(sure(&seen), 2);
+        assert_eq!(sure(seen, 6), 2);
     }
 }

@@ -2,7 +2,7 @@
 //! was cut off or is corrupt is an error, never a picture with a grey rest.
 
 use std::fs::File;
-use std::io::{ErrorKind as IoKind, Read, Seek};
+use std::io::{Cursor, ErrorKind as IoKind, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::codecs::{bmp::BmpDecoder, gif::GifDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder};
@@ -188,8 +188,9 @@ fn check_tiff_pages(reader: impl Read + Seek) -> Result<()> {
 /// decoder's sight) and puts one bits before its end mark. A decoder pads data that ended too early with zero bits, which
 /// mean something; no Huffman code is all ones, so that a scan that lacks data now runs into an invalid code.
 fn isolate_jpeg(mut data: Vec<u8>) -> Result<Vec<u8>> {
-    let end = structure::jpeg_end(&data).ok_or_else(|| damaged("the JPEG is cut off: its end mark is missing"))?;
-    data.truncate(end);
+    let end = structure::jpeg(&mut Cursor::new(&data)).ok().and_then(|picture| picture.end);
+    let end = end.ok_or_else(|| damaged("the JPEG is cut off: its end mark is missing"))?;
+    data.truncate(end as usize);
     for _ in 0..16 {
         data.extend_from_slice(&[0xFF, 0x00]);
     }

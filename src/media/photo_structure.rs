@@ -190,23 +190,109 @@ fn webp_chunks(reader: &mut (impl BufRead + Seek), file_len: u64, found: &mut St
     Ok(())
 }
 
-/// Place of the end mark of a JPEG file's primary picture; `None` when there is none. What follows (a second picture, a
-/// video) is not looked at.
-pub fn jpeg_end(data: &[u8]) -> Option<usize> {
-    let mut at = 2;
+/// What a walk over a JPEG file's primary picture found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JpegPicture {
+    /// Place of its end mark; `None` when there is none.
+    pub end: Option<u64>,
+    /// Height and width, as its frame header has them.
+    size: Option<[u8; 4]>,
+    /// It says itself that pictures or a video follow it: they belong to the photo.
+    lists_followers: bool,
+}
+
+/// Walks a JPEG file's primary picture from its start mark on. What follows (a second picture, a video) is not looked at.
+pub fn jpeg(reader: &mut (impl BufRead + Seek)) -> io::Result<JpegPicture> {
+    let mut found = JpegPicture::default();
+    skip(reader, 2)?;
+    end_of_file(jpeg_markers(reader, &mut found, false))?;
+    Ok(found)
+}
+
+/// Whether a JPEG file is a stream of pictures (motion JPEG) and no photo: another picture of the same size follows the
+/// first at once, and the first does not list it as a part of itself, as photos with previews or depth do.
+pub fn is_jpeg_stream(reader: &mut (impl BufRead + Seek)) -> io::Result<bool> {
+    let first = jpeg(reader)?;
+    if first.end.is_none() || first.size.is_none() || first.lists_followers {
+        return Ok(false);
+    }
+    let mut second = JpegPicture::default();
+    end_of_file(next_jpeg(reader, &mut second))?;
+    Ok(second.size == first.size)
+}
+
+/// Cameras pad pictures of a stream with zeros.
+fn next_jpeg(reader: &mut (impl BufRead + Seek), found: &mut JpegPicture) -> io::Result<()> {
     loop {
-        // Fill bytes and stray bytes between segments are skipped as decoders do.
-        while *data.get(at)? != 0xFF || matches!(data.get(at + 1)?, 0x00 | 0xFF) {
-            at += 1;
+        match bytes::<1>(reader)?[0] {
+            0 => {}
+            0xFF if bytes::<1>(reader)?[0] == 0xD8 => return jpeg_markers(reader, found, true),
+            _ => return Ok(()),
         }
-        let marker = data[at + 1];
-        at += 2;
-        match marker {
-            0xD9 => return Some(at - 2),
+    }
+}
+
+/// From behind the start mark to the end mark, or with `head_only` to the frame header.
+fn jpeg_markers(reader: &mut (impl BufRead + Seek), found: &mut JpegPicture, head_only: bool) -> io::Result<()> {
+    loop {
+        match jpeg_marker(reader)? {
+            0xD9 => {
+                found.end = Some(reader.stream_position()? - 2);
+                return Ok(());
+            }
             0x01 | 0xD0..=0xD8 => {}
             // A scan's data follows its header; the search for the next marker passes over it.
-            _ => at += usize::from(u16::from_be_bytes([*data.get(at)?, *data.get(at + 1)?])).max(2),
+            marker => {
+                let rest = u16::from_be_bytes(bytes(reader)?).saturating_sub(2);
+                jpeg_segment(reader, marker, rest, found)?;
+            }
         }
+        if head_only && found.size.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+/// The next marker; fill bytes and stray bytes between segments are skipped as decoders do.
+fn jpeg_marker(reader: &mut impl BufRead) -> io::Result<u8> {
+    loop {
+        let buffer = reader.fill_buf()?;
+        let Some(at) = buffer.iter().position(|b| *b == 0xFF) else {
+            let length = buffer.len();
+            if length == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            reader.consume(length);
+            continue;
+        };
+        reader.consume(at + 1);
+        let mut marker = 0xFF;
+        while marker == 0xFF {
+            [marker] = bytes(reader)?;
+        }
+        if marker != 0 {
+            return Ok(marker);
+        }
+    }
+}
+
+fn jpeg_segment(reader: &mut (impl BufRead + Seek), marker: u8, rest: u16, found: &mut JpegPicture) -> io::Result<()> {
+    let is_frame_header = matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC);
+    match marker {
+        _ if is_frame_header && rest >= 5 => {
+            let head: [u8; 5] = bytes(reader)?;
+            found.size.get_or_insert([head[1], head[2], head[3], head[4]]);
+            skip(reader, u64::from(rest - 5))
+        }
+        0xE1 | 0xE2 => {
+            let mut content = vec![0; usize::from(rest)];
+            reader.read_exact(&mut content)?;
+            // The index of several pictures, and the name space of the lists that phones write.
+            let list = b"ns.google.com/photos/";
+            found.lists_followers |= content.starts_with(b"MPF\0") || content.windows(list.len()).any(|w| w == list);
+            Ok(())
+        }
+        _ => skip(reader, u64::from(rest)),
     }
 }
 
@@ -217,7 +303,7 @@ mod tests {
 
     #[test]
     fn jpeg_ends_at_the_first_end_mark() {
-        let table: [(&str, &[u8], Option<usize>); 5] = [
+        let table: [(&str, &[u8], Option<u64>); 5] = [
             ("plain", &[0xFF, 0xD8, 0xFF, 0xDA, 0, 2, 1, 2, 0xFF, 0xD9, 9, 9], Some(8)),
             ("stuffed byte and restart", &[0xFF, 0xD8, 0xFF, 0xDA, 0, 2, 0xFF, 0, 0xFF, 0xD1, 0xFF, 0xD9], Some(10)),
             ("end mark inside a segment", &[0xFF, 0xD8, 0xFF, 0xE1, 0, 4, 0xFF, 0xD9, 0xFF, 0xD9], Some(8)),
@@ -225,7 +311,36 @@ mod tests {
             ("cut in a length", &[0xFF, 0xD8, 0xFF, 0xE1, 0], None),
         ];
         for (name, data, expected) in table {
-            assert_eq!(jpeg_end(data), expected, "{name}");
+            assert_eq!(jpeg(&mut Cursor::new(data)).unwrap().end, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_stream_of_jpegs_is_known_by_its_second_picture() {
+        let picture = |head: &[u8], height: u8| {
+            let frame = [0xFF, 0xC0, 0, 11, 8, 0, height, 0, 64, 1, 1, 0x11, 0];
+            [&[0xFF, 0xD8][..], head, &frame, &[0xFF, 0xDA, 0, 2, 1, 2, 0xFF, 0, 3, 0xFF, 0xD9]].concat()
+        };
+        let segment = |marker: u8, content: &[u8]| [&[0xFF, marker, 0, content.len() as u8 + 2][..], content].concat();
+        let plain = picture(&[], 48);
+        let index = segment(0xE2, b"MPF\0II*\0");
+        let list = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0http://ns.google.com/photos/1.0/container/");
+        let exif = segment(0xE1, b"Exif\0\0MM");
+        let table = [
+            ("one picture", plain.clone(), false),
+            ("two of a size", [plain.clone(), plain.clone()].concat(), true),
+            ("the second is cut off", [&plain[..], &plain[..20]].concat(), true),
+            ("the second is cut off in its head", [&plain[..], &plain[..5]].concat(), false),
+            ("zeros between them", [&plain[..], &[0; 9], &plain].concat(), true),
+            ("each with tags of its own", [picture(&exif, 48), picture(&exif, 48)].concat(), true),
+            ("a smaller preview behind", [plain.clone(), picture(&[], 24)].concat(), false),
+            ("a preview inside", picture(&segment(0xE1, &plain), 48), false),
+            ("the first lists the second", [picture(&index, 48), plain.clone()].concat(), false),
+            ("a phone's list", [picture(&list, 48), plain.clone()].concat(), false),
+            ("a trailer that is none", [&plain[..], b"SEFH", &plain].concat(), false),
+        ];
+        for (name, data, expected) in table {
+            assert_eq!(is_jpeg_stream(&mut Cursor::new(data)).unwrap(), expected, "{name}");
         }
     }
 

@@ -97,6 +97,7 @@ fn sniff_inner(file: &File) -> io::Result<Sniffed> {
     let mut reader = PositionedReader::buffered(file);
     Ok(match photo_magic(&head) {
         Some(Sniffed::Png { .. }) => Sniffed::Png { animated: structure::png(&mut reader, false)?.animated },
+        Some(Sniffed::Jpeg) if structure::is_jpeg_stream(&mut reader)? => Sniffed::MaybeClip,
         Some(Sniffed::Gif { .. }) => Sniffed::Gif { animated: structure::gif(&mut reader, 2)?.animated },
         Some(photo) => photo,
         None if is_clip_magic(&head) => Sniffed::MaybeClip,

@@ -340,9 +340,10 @@ fn classify(file: &Found) -> Result<Option<Sniffed>> {
 }
 
 /// Extensions whose bearer is expected to be media.
-const MEDIA_EXTENSIONS: [&str; 29] = [
+const MEDIA_EXTENSIONS: [&str; 31] = [
     "jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "gif", "heic", "heif", "avif", "mp4", "mov", "m4v", "mkv",
-    "webm", "avi", "mpg", "mpeg", "ts", "m2ts", "mts", "3gp", "flv", "wmv", "asf", "mxf", "ogv", "vob",
+    "webm", "avi", "mpg", "mpeg", "ts", "m2ts", "mts", "3gp", "flv", "wmv", "asf", "mxf", "ogv", "vob", "mjpeg",
+    "mjpg",
 ];
 
 /// Extensions of sound in containers of clips.

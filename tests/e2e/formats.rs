@@ -289,3 +289,25 @@ fn every_fixture_clip_keeps_its_frames_and_times() {
         }
     }
 }
+
+#[test]
+fn a_stream_of_jpeg_pictures_is_a_clip_and_a_photo_with_more_behind_it_none() {
+    let scratch = Scratch::new();
+    scratch.clip(12, "-c:v mjpeg -q:v 4", "raw.mjpeg");
+    let large = fs::read(scratch.photo("large.jpg")).unwrap();
+    let small = fs::read(scratch.ffmpeg("-f lavfi -i testsrc2=s=80x60 -frames:v 1", "small.jpg")).unwrap();
+    scratch.file("joined.jpg", &large.repeat(3));
+    scratch.file("preview.jpg", &[large, small].concat());
+    for (name, output, frames) in [("raw.mjpeg", "raw.mp4", 12), ("joined.jpg", "joined.mp4", 3)] {
+        scratch.redact_region(name, "out", "").ends_with(0);
+        let pixels = Pixels::gray(&scratch.path("out").join(output));
+        assert_eq!(pixels.frames(), frames, "{name}");
+        assert!((0..frames).all(|f| pixels.masked_share(f, [18, 18, 44, 28]) > 0.99), "{name}");
+    }
+    scratch.redact_region("preview.jpg", "out", "").ends_with(0);
+    assert_eq!(scratch.files("out"), ["joined.mp4", "preview.jpg", "raw.mp4"]);
+    // A picture of a stream that is cut off is no trailer to be left away.
+    let bytes = fs::read(scratch.path("raw.mjpeg")).unwrap();
+    scratch.file("cut.mjpeg", &bytes[..bytes.len() - 600]);
+    scratch.redact_region("cut.mjpeg", "out", "").ends_with(3).tells(&["cut.mjpeg", "--allow-damaged"]);
+}

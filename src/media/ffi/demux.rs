@@ -246,6 +246,14 @@ fn probe(io: &mut Io) -> Result<*const sys::AVInputFormat> {
             None => Err(Error::new(Stage::Open, ErrorKind::NotMedia, "is neither a photo nor a clip")),
         };
     }
+    // Streams of JPEG pictures are read by the demuxer made for them; by content alone FFmpeg takes them for lists of photos.
+    // SAFETY: the probed format and the one that is looked up by a terminated name are static objects of FFmpeg.
+    unsafe {
+        let stream = sys::av_find_input_format(c"mjpeg".as_ptr());
+        if string((*input).name) == "jpeg_pipe" && !stream.is_null() {
+            input = stream;
+        }
+    }
     Ok(input)
 }
 

@@ -204,6 +204,10 @@ impl Source for ClipSource {
     fn next_frame(&mut self) -> Result<Option<Frame>> {
         self.next_unlabelled().map_err(|e| e.at(&self.label))
     }
+
+    fn frames_left_out(&self) -> u64 {
+        self.reader.damage().lead_in
+    }
 }
 
 fn check_container(name: &str) -> Result<()> {

@@ -23,6 +23,7 @@ use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::plan::file::frame_table;
 use crate::track::{Flashes, FreshEdges, Luma, MotionEstimator, SceneCutDetector, TrackSettings, Tracker};
 use crate::types::detection::{Class, Headings};
+use crate::types::finding::{Finding, Rule, Severity};
 use crate::types::frame::{Frame, MediaKind, SourceInfo};
 use crate::types::plan::{PLAN_VERSION, PlanHeader};
 use crate::types::progress::{Continue, Observer, Phase};
@@ -37,6 +38,7 @@ struct Decoded {
     frames: u64,
     damaged: Vec<FrameSpan>,
     scene_cuts: Vec<FrameIndex>,
+    frames_left_out: u64,
 }
 
 /// Analyses the source and writes the plan to `plan_path`.
@@ -68,9 +70,20 @@ pub fn analyze(file: &File, job: &Job, plan_path: &Path, observer: &dyn Observer
         scene_cuts: decoded.scene_cuts,
         review: vec![],
     };
-    let plan = scenes.into_plan(header).map_err(|e| e.at(&job.label))?;
+    let mut plan = scenes.into_plan(header).map_err(|e| e.at(&job.label))?;
+    plan.header.review.splice(0..0, lead_in(decoded.frames_left_out));
     plans::write(&plan, plan_path)?;
     Ok(Outcome { frames: plan.header.frames.count, ..Outcome::default() })
+}
+
+/// That the output begins later than the source.
+fn lead_in(frames: u64) -> Option<Finding> {
+    let s = if frames == 1 { "" } else { "s" };
+    let message = format!(
+        "the stream begins in the middle of a group of pictures: {frames} coded frame{s} before its first whole key \
+         frame can't be decoded and are left out"
+    );
+    (frames > 0).then(|| Finding::new(Rule::LeadIn, Severity::Warning, message).at(0, 0.0))
 }
 
 /// What a user can do about a decode error.
@@ -190,7 +203,7 @@ fn decode(
     let mut scheduler =
         Scheduler { info, feedback, out, small, large, scene_start: 0, fresh, since, flashes, held: None };
     let (mut cuts, mut motion) = (SceneCutDetector::default(), MotionEstimator::default());
-    let mut told = Decoded { frames: 0, damaged: vec![], scene_cuts: vec![] };
+    let mut told = Decoded { frames: 0, damaged: vec![], scene_cuts: vec![], frames_left_out: 0 };
     while let Some(frame) = timed(observer, Phase::Analyze, Part::Decode, || opened.source.next_frame())? {
         told.frames += 1;
         if frame.damaged {
@@ -223,6 +236,7 @@ fn decode(
         }
     }
     scheduler.release(None)?;
+    told.frames_left_out = opened.source.frames_left_out();
     Ok(told)
 }
 

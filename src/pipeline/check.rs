@@ -113,9 +113,11 @@ fn look(
     let sights = Mutex::new(Sights::new(OUTLIER_REACH * orders.every.max(1), findings));
     let work =
         |detectors: &mut Detectors, looks: &_| search_all(detectors, settings.fill_color, looks, &sights, observer);
-    let feed = |looks: &_| decode(opened.source, job, orders, observer, looks, &mut report);
+    let mut unseen = None;
+    let feed = |looks: &_| decode(opened.source, job, orders, observer, looks, &mut report, &mut unseen);
     let (searched, done) = share_out(detectors, MAX_WAITING_LOOKS, work, feed)?;
     report.hits_output += sights.into_inner().unwrap_or_else(|e| e.into_inner()).finish();
+    unseen.into_iter().for_each(|f| findings.tell(f));
     // A search that failed ends the decoding: its error is the cause.
     let done = searched.into_iter().find(Result::is_err).unwrap_or(done);
     // What was found before an error stands.
@@ -181,7 +183,7 @@ impl<'a> Sights<'a> {
     }
 }
 
-/// Decodes every frame and hands on those that are due, with the soft masks in them.
+/// Decodes every frame and hands on those that are due, with the soft masks in them. `unseen`: what can't be decoded.
 fn decode(
     mut source: Box<dyn Source>,
     job: &Job,
@@ -189,6 +191,7 @@ fn decode(
     observer: &dyn Observer,
     looks: &SyncSender<Look>,
     report: &mut VerifyReport,
+    unseen: &mut Option<Finding>,
 ) -> Result<()> {
     let settings = &job.settings;
     let info = source.info().clone();
@@ -214,6 +217,11 @@ fn decode(
         if observer.progress(Phase::Verify, report.frames, info.frames_estimate) == Continue::Cancel {
             return Err(Error::new(Stage::Verify, ErrorKind::Cancelled, "interrupted"));
         }
+    }
+    let left_out = source.frames_left_out();
+    if left_out > 0 {
+        let message = format!("{left_out} coded before the first whole key frame, which can't be decoded and searched");
+        *unseen = Some(Finding::new(Rule::HiddenFrames, Severity::Error, message));
     }
     Ok(())
 }

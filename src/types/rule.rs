@@ -92,7 +92,7 @@ rules! {
         TrailingBytes = "trailing-bytes": "Bytes behind the end of the picture or container.",
         UnknownPart = "unknown-part": "A box, chunk or segment that is padding, private or unknown.",
         UnusedData = "unused-data": "Media data that belongs to no sample.",
-        HiddenFrames = "hidden-frames": "Frames in the file that an edit list hides.",
+        HiddenFrames = "hidden-frames": "Frames in the file that an edit list hides, or that can't be decoded at its start.",
         CroppedPicture = "cropped-picture": "Picture in the stream that is cropped away for showing only.",
         ExtraTrack = "extra-track": "A disabled, second or unknown track.",
         Subtitles = "subtitles": "A track of subtitles or captions.",
@@ -118,6 +118,8 @@ rules! {
         WeakTrack = "weak-track": "A detection of low confidence that was masked.",
         /// The object may be there still.
         LostTrack = "lost-track": "A track that begins or ends in the middle of the picture, without a cut.",
+        /// A recording that was switched on in the middle of a broadcast.
+        LeadIn = "lead-in": "The stream begins in mid-group: frames before its first whole key frame are left out.",
         DamagedFrames = "damaged-frames": "Frames that decoding reported as damaged; masked whole.",
         MaskMissing = "mask-missing": "A mask is missing or thinner than the plan says.",
         PictureChanged = "picture-changed": "The picture outside the masks is not what was handed to the encoder.",

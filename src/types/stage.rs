@@ -9,6 +9,11 @@ pub trait Source: Send {
     fn info(&self) -> &SourceInfo;
     /// The next frame; `None` after the last. Any decode error is an error here, never a quiet end.
     fn next_frame(&mut self) -> Result<Option<Frame>>;
+    /// Coded frames at the start that nothing can be decoded of, because what they refer to lies before the stream's
+    /// start: no player shows them, and they are not handed out. Known for sure behind the last frame.
+    fn frames_left_out(&self) -> u64 {
+        0
+    }
 }
 
 /// Takes finished frames in order and writes a file.

@@ -76,6 +76,25 @@ fn allowed_damage_is_masked_whole_and_recorded() {
 }
 
 #[test]
+fn a_recording_that_begins_in_mid_group_says_so() {
+    let scratch = Scratch::new();
+    let whole = fs::read(scratch.clip(60, "-c:v libx264 -g 25 -sc_threshold 0 -bf 2", "whole.ts")).unwrap();
+    let packets = whole.len() / 188;
+    scratch.file("switched-on.ts", &whole[packets / 6 * 188..]);
+    let says = |report: &Value, rule: &str| report["findings"].as_array().unwrap().iter().any(|f| f["rule"] == rule);
+    let report = &scratch.redact_region("switched-on.ts", "out", "--format json").ends_with(0).reports()[0];
+    assert!(says(report, "lead-in"), "{report}");
+    assert!(Pixels::gray(&scratch.path("out/switched-on.mp4")).frames() < 60);
+    let report = &scratch.redact_region("whole.ts", "out", "--format json").ends_with(0).reports()[0];
+    assert!(!says(report, "lead-in"), "{report}");
+    // For the gate they are frames that nobody looked at.
+    for (name, hidden) in [("switched-on.ts", true), ("whole.ts", false)] {
+        let report = &scratch.withhold(["check", name, "--format", "json"]).ends_with(1).reports()[0];
+        assert_eq!(says(report, "hidden-frames"), hidden, "{name}: {report}");
+    }
+}
+
+#[test]
 fn an_intact_clip_needs_no_allowance() {
     let scratch = Scratch::new();
     scratch.clip(10, "-c:v libx264", "fine.mp4");

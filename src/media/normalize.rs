@@ -1,7 +1,8 @@
 //! Masked frames in coded orientation to upright frames as the encoder takes them.
 //!
 //! SDR becomes 8-bit 4:2:0 unless depth is to be kept; HDR becomes 10-bit 4:2:0. YUV keeps its matrix and range, other
-//! sources become BT.709 in limited range. Sides that the chroma grid does not divide get their edge repeated.
+//! sources become BT.709 in limited range. Sides that the chroma grid (interlaced: that of each field) does not divide get
+//! their edge repeated.
 
 use ffmpeg_next::frame::Video;
 
@@ -90,7 +91,9 @@ impl Normalizer {
         let target = target_format(layout, from_color, self.keep_depth);
         let grid = chroma_grid(target)?;
         let display = self.info.orientation.display_size(coded);
-        let size = Size::new(round_up(display.width, grid.0), round_up(display.height, grid.1));
+        // Each field has a chroma grid of its own; x264 takes no others.
+        let rows = if self.output.interlaced { 2 * grid.1 } else { grid.1 };
+        let size = Size::new(round_up(display.width, grid.0), round_up(display.height, rows));
         self.output.coded = size;
         self.output.depth = layout_of(target).map_or(8, |l| l.components[0].depth);
 

@@ -207,6 +207,26 @@ fn cases() -> Vec<Case> {
                 96,
             )
         },
+        Case {
+            interlaced: true,
+            ..case(
+                "interlaced, rows not in fours",
+                "-f lavfi -i testsrc2=s=128x98:r=50:d=1,gblur=sigma=2 -vf tinterlace=interleave_top,setfield=tff -c:v mpeg2video -q:v 2 -flags +ildct+ilme -bf 2 a.ts",
+                128,
+                100,
+            )
+        },
+        Case {
+            interlaced: true,
+            keep_depth: true,
+            format: "yuv422p",
+            ..case(
+                "kept interlaced 4:2:2, rows not in fours",
+                "-f lavfi -i testsrc2=s=128x98:r=50:d=1,gblur=sigma=2 -vf tinterlace=interleave_top,setfield=tff -c:v mpeg2video -pix_fmt yuv422p -q:v 2 -flags +ildct+ilme a.ts",
+                128,
+                98,
+            )
+        },
         case(
             "vp8 with hidden frames",
             "-f lavfi -i testsrc2=s=128x96:r=25:d=2,gblur=sigma=2 -c:v libvpx -auto-alt-ref 1 -lag-in-frames 10 -b:v 300k a.webm",

@@ -12,7 +12,7 @@ use ffmpeg_next::{Packet, Rational};
 
 use super::ffi::decode::Received;
 use super::ffi::encode::{Encoder, PacketFilter, VideoSettings, encoder_names, has_encoder, strip_packet};
-use super::ffi::frame::{AvBuffer, foreign_buffer, format_of, set_times, strip};
+use super::ffi::frame::{AvBuffer, PixelFormat, foreign_buffer, format_of, layout_of, set_times, strip};
 use super::ffi::mux::Muxer;
 use super::sound::SoundTrack;
 use serde::{Deserialize, Serialize};
@@ -257,18 +257,24 @@ impl Open {
     ) -> Result<Self> {
         let time_base = Rational(info.time_base.num, info.time_base.den);
         let interlaced = info.interlaced && plan.codec == VideoCodec::H264;
+        let format = format_of(first.frame());
+        let mut options = plan.options.clone();
+        if plan.encoder == "libx264" && is_full_chroma(format) {
+            // x264 takes colour of full resolution for worth half the quality, which saturated pictures show.
+            options.push(("chromaoffset", "-6".into()));
+        }
         let (num, den) = info.sample_aspect;
         let encoder = Encoder::video(&VideoSettings {
             encoder: plan.encoder,
             size: Size::new(first.frame().width(), first.frame().height()),
-            format: format_of(first.frame()),
+            format,
             time_base,
             frame_rate: Rational::from(info.frame_rate),
             sample_aspect: Rational(num.try_into().unwrap_or(0), den.try_into().unwrap_or(1)),
             color: info.color,
             interlaced,
             threads: plan.threads,
-            options: plan.options.clone(),
+            options,
         })?;
         let filter = plan.filter().map(|f| PacketFilter::new(f, &encoder)).transpose()?;
         let mut muxer = Muxer::mp4(file)?;
@@ -339,6 +345,11 @@ impl Open {
             self.muxer.write(packet, self.stream, self.time_base)?;
         }
     }
+}
+
+/// Whether colour has the resolution of brightness (4:4:4).
+fn is_full_chroma(format: PixelFormat) -> bool {
+    layout_of(format).is_some_and(|layout| layout.log2_grid() == (0, 0))
 }
 
 /// Ticks per second of the track: a multiple of the source's, so that every timestamp stays exact, and fine enough for

@@ -326,6 +326,17 @@ fn beside(input: &Path) -> Finding {
     Finding::new(rule, Severity::Error, message)
 }
 
+/// The error because of a finding, with what the operator can do where the encoder may have lost too much.
+fn withheld(bad: &Finding, is_clip: bool) -> Error {
+    let error = Error::new(Stage::Verify, ErrorKind::Unverified, format!("withheld: {}", bad.message));
+    let advice = match bad.rule {
+        Rule::PictureChanged | Rule::MaskMissing if is_clip => "where the encoder lost too much, a lower --crf helps",
+        Rule::PictureChanged | Rule::MaskMissing => "where the encoder lost too much, a higher --quality helps",
+        _ => return error,
+    };
+    error.advise(advice)
+}
+
 /// One file's run.
 struct FileRun<'a> {
     batch: &'a Batch<'a>,
@@ -432,7 +443,7 @@ impl FileRun<'_> {
             report.findings.extend(rendered.findings.into_iter().chain(seen_findings));
             report.regions = count_regions(&plan.regions);
             if let Some(bad) = report.obstacle() {
-                return Err(Error::new(Stage::Verify, ErrorKind::Unverified, format!("withheld: {}", bad.message)));
+                return Err(withheld(bad, self.item.is_clip));
             }
             if seen.additions.is_empty() {
                 return Ok(());
@@ -488,3 +499,7 @@ pub fn count_regions(regions: &[Region]) -> BTreeMap<String, u64> {
     }
     counts
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -311,3 +311,10 @@ fn a_stream_of_jpeg_pictures_is_a_clip_and_a_photo_with_more_behind_it_none() {
     scratch.file("cut.mjpeg", &bytes[..bytes.len() - 600]);
     scratch.redact_region("cut.mjpeg", "out", "").ends_with(3).tells(&["cut.mjpeg", "--allow-damaged"]);
 }
+
+#[test]
+fn saturated_colours_of_full_resolution_are_kept() {
+    let scratch = Scratch::new();
+    scratch.ffmpeg("-f lavfi -i testsrc2=s=160x120:r=25:d=3 -c:v ffv1 -pix_fmt gbrp", "rgb.mkv");
+    scratch.redact_region("rgb.mkv", "out", "--keep-depth").ends_with(0);
+}

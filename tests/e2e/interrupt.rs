@@ -51,8 +51,10 @@ fn start(scratch: &Scratch) -> Child {
 
 #[test]
 fn an_interrupted_run_exits_130_and_leaves_nothing() {
-    // Ctrl-C reaches the whole group, `kill` the supervisor alone.
-    for (signal, whole_group) in [(Signal::INT, true), (Signal::INT, false), (Signal::TERM, false)] {
+    // Ctrl-C and a closed terminal reach the whole group, `kill` the supervisor alone.
+    let table =
+        [(Signal::INT, true), (Signal::INT, false), (Signal::TERM, false), (Signal::HUP, true), (Signal::HUP, false)];
+    for (signal, whole_group) in table {
         let scratch = Scratch::new();
         let mut run = start(&scratch);
         let worker = wait_for_worker(&mut run);
@@ -67,6 +69,21 @@ fn an_interrupted_run_exits_130_and_leaves_nothing() {
         assert_eq!(scratch.files("out"), Vec::<String>::new());
         scratch.staging_is_empty("out");
     }
+}
+
+#[test]
+fn a_run_under_nohup_outlives_its_terminal() {
+    let scratch = Scratch::new();
+    let program = scratch.command();
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(program.get_program());
+    command.arg("redact").arg(fixture("demo/interview.mp4")).args(["-o", "out"]).args(REGION_ONLY);
+    command.current_dir(scratch.path("")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut run = command.process_group(0).spawn().unwrap();
+    wait_for_worker(&mut run);
+    kill_process_group(pid(&run), Signal::HUP).unwrap();
+    Run::of(run.wait_with_output().unwrap()).ends_with(0);
+    assert_eq!(scratch.files("out"), ["interview.mp4"]);
 }
 
 #[test]

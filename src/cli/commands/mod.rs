@@ -11,7 +11,7 @@ pub mod worker;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use withhold::pipeline::batch::Entry;
 use withhold::pipeline::journal::Journal;
 use withhold::pipeline::run::{Batch, Task, run};
@@ -23,7 +23,7 @@ use super::args::Output;
 use super::exit::Exit;
 use super::{formats, settings, table, ui};
 
-/// A flag that Ctrl-C and SIGTERM set; a second one ends the program at once.
+/// A flag that Ctrl-C, SIGTERM and a terminal that is closed set; a second one of the first two ends the program at once.
 fn interruption() -> Result<Arc<AtomicBool>> {
     let failed = |e| Error::new(Stage::Setup, ErrorKind::Internal, "signals can't be handled").because(e);
     let flag = Arc::new(AtomicBool::new(false));
@@ -31,7 +31,20 @@ fn interruption() -> Result<Arc<AtomicBool>> {
         signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag)).map_err(failed)?;
         signal_hook::flag::register(signal, Arc::clone(&flag)).map_err(failed)?;
     }
+    // The kernel and the shell both tell that the terminal is closed, so that a second one means no more than the first.
+    if !is_ignored(SIGHUP) {
+        signal_hook::flag::register(SIGHUP, Arc::clone(&flag)).map_err(failed)?;
+    }
     Ok(flag)
+}
+
+/// Whether whoever started the program had the signal ignored, as `nohup` does: it then stays so. Where the kernel does
+/// not tell, it counts as not ignored.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+    mask & 1 << (signal - 1) != 0
 }
 
 /// Runs a batch with bars and reports; the same for `redact`, `analyze` and `apply`.

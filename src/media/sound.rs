@@ -34,13 +34,60 @@ pub struct SoundTrack {
     /// First frame of the input, decoded to learn its kind.
     first: Option<Audio>,
     resampler: Option<Resampler>,
-    /// Interleaved samples not encoded yet.
-    queue: Vec<f32>,
+    queue: Queue,
     /// Samples per channel sent to the encoder.
     encoded: i64,
     /// Where the next sample of the input belongs if it follows without a gap; `None` before the first.
     expected: Option<i64>,
     done: bool,
+}
+
+/// Samples on their way to the encoder, interleaved. A timestamp may be years ahead: silence is counted, not held.
+struct Queue {
+    channels: usize,
+    samples: Vec<f32>,
+    /// Samples per channel of silence behind them.
+    silence: u64,
+    behind: Vec<f32>,
+}
+
+impl Queue {
+    fn new(channels: usize) -> Self {
+        Self { channels, samples: Vec::new(), silence: 0, behind: Vec::new() }
+    }
+
+    /// Samples per channel that can be taken.
+    fn ready(&self) -> usize {
+        self.samples.len() / self.channels
+    }
+
+    fn is_empty(&self) -> bool {
+        self.samples.is_empty() && self.silence == 0 && self.behind.is_empty()
+    }
+
+    /// Adds samples after `silence`. All silence that was added before must be revealed.
+    fn push(&mut self, silence: u64, samples: &[f32]) {
+        debug_assert!(self.silence == 0 && self.behind.is_empty(), "silence waits already");
+        self.silence = silence;
+        if silence == 0 { &mut self.samples } else { &mut self.behind }.extend_from_slice(samples);
+    }
+
+    /// Turns waiting silence into samples until `wanted` are ready; whether all of it is.
+    fn reveal(&mut self, wanted: usize) -> bool {
+        let missing = wanted.saturating_sub(self.ready());
+        let count = usize::try_from(self.silence).unwrap_or(usize::MAX).min(missing);
+        self.samples.resize(self.samples.len() + count * self.channels, 0.0);
+        self.silence -= count as u64;
+        if self.silence == 0 {
+            self.samples.append(&mut self.behind);
+        }
+        self.silence == 0
+    }
+
+    /// Removes the first samples of each channel.
+    fn drop_front(&mut self, count: usize) {
+        self.samples.drain(..count * self.channels);
+    }
 }
 
 /// Decoder of the input.
@@ -86,7 +133,7 @@ impl SoundTrack {
             stream: 0,
             first: Some(first),
             resampler: None,
-            queue: Vec::new(),
+            queue: Queue::new(channels as usize),
             encoded: 0,
             expected: None,
             done: false,
@@ -101,9 +148,8 @@ impl SoundTrack {
     /// Writes all sound that ends before `until_secs`; the picture starts at `start_secs`.
     pub fn pump(&mut self, muxer: &mut Muxer, start_secs: f64, until_secs: f64) -> Result<()> {
         let until = (until_secs * f64::from(self.rate)) as i64;
-        self.fill(start_secs, until)?;
         let frame = self.encoder.frame_size();
-        while self.encoded + frame as i64 <= until && self.queue.len() >= frame * self.channels {
+        while self.encoded + frame as i64 <= until && self.fill(start_secs, frame)? == frame {
             self.encode(muxer, frame)?;
         }
         Ok(())
@@ -112,20 +158,20 @@ impl SoundTrack {
     /// Writes the rest up to the picture's end.
     pub fn finish(&mut self, muxer: &mut Muxer, start_secs: f64, end_secs: f64) -> Result<()> {
         let end = (end_secs * f64::from(self.rate)).round() as i64;
-        self.fill(start_secs, end)?;
-        let left = usize::try_from(end - self.encoded).unwrap_or(0);
-        self.queue.truncate(left * self.channels);
-        let frame = self.encoder.frame_size();
-        while !self.queue.is_empty() {
-            self.encode(muxer, frame.min(self.queue.len() / self.channels))?;
+        loop {
+            let left = usize::try_from(end - self.encoded).unwrap_or(0);
+            match self.fill(start_secs, self.encoder.frame_size().min(left))? {
+                0 => break,
+                samples => self.encode(muxer, samples)?,
+            }
         }
         self.encoder.send(None)?;
         self.collect(muxer)
     }
 
-    /// Decodes until the queue reaches `until` (in samples of the track) or the input ends.
-    fn fill(&mut self, start_secs: f64, until: i64) -> Result<()> {
-        while !self.done && self.encoded + ((self.queue.len() / self.channels) as i64) < until {
+    /// Decodes until so many samples can be encoded or the input ends; tells how many of them can be.
+    fn fill(&mut self, start_secs: f64, wanted: usize) -> Result<usize> {
+        while self.queue.reveal(wanted) && self.queue.ready() < wanted && !self.done {
             let frame = match self.first.take() {
                 Some(first) => Some(first),
                 None => self.input.next()?,
@@ -138,7 +184,7 @@ impl SoundTrack {
                 }
             }
         }
-        Ok(())
+        Ok(self.queue.ready().min(wanted))
     }
 
     /// Puts a decoded frame where its timestamp says.
@@ -155,38 +201,34 @@ impl SoundTrack {
         let shift = *self.shift_secs.get_or_insert(told.unwrap_or(0.0) - start_secs);
         let place = told.map(|secs| ((secs - shift) * f64::from(self.rate)).round() as i64);
         let expected = *self.expected.get_or_insert(0);
-        let jitter = (JITTER_SECS * f64::from(self.rate)) as i64;
+        let jitter = (JITTER_SECS * f64::from(self.rate)) as u64;
         // The first sample goes exactly where it belongs; later only real gaps and overlaps count.
         let is_first = expected == 0 && self.encoded == 0 && self.queue.is_empty();
-        let offset = place.map_or(0, |p| p - expected);
-        let offset = if is_first || offset.abs() > jitter { offset } else { 0 };
-        let mut samples = match self.resampler.as_mut() {
+        let offset = place.map_or(0, |p| p.saturating_sub(expected));
+        let offset = if is_first || offset.unsigned_abs() > jitter { offset } else { 0 };
+        let samples = match self.resampler.as_mut() {
             Some(resampler) => resampler.convert(Some(frame))?,
             None => Vec::new(),
         };
-        if offset > 0 {
-            self.queue.resize(self.queue.len() + offset as usize * self.channels, 0.0);
-        } else {
-            let cut = (offset.unsigned_abs() as usize * self.channels).min(samples.len());
-            samples.drain(..cut);
-        }
-        self.queue.extend_from_slice(&samples);
+        let cut = usize::try_from(offset.min(0).unsigned_abs()).unwrap_or(usize::MAX);
+        let cut = cut.saturating_mul(self.channels).min(samples.len());
+        self.queue.push(offset.max(0).unsigned_abs(), &samples[cut..]);
         let length = (samples_of(frame) as f64 * f64::from(self.rate) / f64::from(rate)).round() as i64;
-        self.expected = Some(expected + offset.max(-length) + length);
+        self.expected = Some(expected.saturating_add(offset.max(-length)).saturating_add(length));
         Ok(())
     }
 
     fn flush_resampler(&mut self) -> Result<()> {
         if let Some(mut resampler) = self.resampler.take() {
-            self.queue.extend(resampler.convert(None)?);
+            self.queue.push(0, &resampler.convert(None)?);
         }
         Ok(())
     }
 
     fn encode(&mut self, muxer: &mut Muxer, samples: usize) -> Result<()> {
         let count = samples * self.channels;
-        let frame = planar_frame(&self.queue[..count], self.channels, self.rate, self.encoded)?;
-        self.queue.drain(..count);
+        let frame = planar_frame(&self.queue.samples[..count], self.channels, self.rate, self.encoded)?;
+        self.queue.drop_front(samples);
         self.encoded += samples as i64;
         self.encoder.send(Some(&frame))?;
         self.collect(muxer)
@@ -244,5 +286,36 @@ impl Input {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_of_any_length_takes_no_memory() {
+        let mut queue = Queue::new(2);
+        queue.push(0, &[1.0; 6]);
+        // Fifty years.
+        queue.push(1 << 46, &[2.0; 4]);
+        for _ in 0..1000 {
+            assert!(!queue.reveal(1024));
+            assert_eq!(queue.ready(), 1024);
+            queue.drop_front(1024);
+        }
+        assert!(queue.samples.capacity() < 1 << 16);
+    }
+
+    #[test]
+    fn what_follows_silence_comes_behind_it() {
+        let mut queue = Queue::new(1);
+        queue.push(3, &[1.0, 2.0]);
+        assert!(!queue.reveal(2));
+        assert_eq!(queue.samples, [0.0, 0.0]);
+        assert!(queue.reveal(4));
+        assert_eq!(queue.samples, [0.0, 0.0, 0.0, 1.0, 2.0]);
+        queue.drop_front(5);
+        assert!(queue.is_empty() && queue.reveal(1) && queue.ready() == 0);
     }
 }

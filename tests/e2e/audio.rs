@@ -76,6 +76,18 @@ fn a_kept_sound_stays_in_step() {
 }
 
 #[test]
+fn a_gap_of_days_in_a_kept_sound_ends_with_the_picture() {
+    let scratch = Scratch::new();
+    let both = "-f lavfi -i testsrc2=s=160x120:r=25:d=1.2 -f lavfi -i sine=f=500:r=44100:d=1.2";
+    let plain = scratch.ffmpeg(&format!("{both} -c:v libx264 -c:a flac"), "plain.mkv");
+    let jump = format!("-i {} -c copy -bsf:a setts=ts='if(lt(N,5),TS,TS+400000/TB)'", plain.display());
+    let source = scratch.ffmpeg(&jump, "jump.mkv");
+    redact(&scratch, &source, "--audio keep");
+    let sound = audio_stream(&scratch.path("out/jump.mp4"));
+    assert!((secs(&sound, "duration") - 1.2).abs() < 0.1, "{sound}");
+}
+
+#[test]
 fn a_given_sound_replaces_the_source_s() {
     let scratch = Scratch::new();
     let voice =

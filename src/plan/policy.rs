@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::by_time::ByTime;
-use super::rivals::{is_around_a_surer_one, without_what_was_taken_over};
+use super::rivals::{is_around_a_surer_one, points_before, without_what_was_taken_over};
 use crate::types::detection::Class;
 use crate::types::finding::Rule;
 use crate::types::geometry::{Margins, Point, Quad, Rect, Size};
@@ -272,7 +272,15 @@ pub fn mask_tracks(tracks: &[Track], clip: &Clip, settings: &PolicySettings) -> 
         is_photo || track.is_part() || is_convincing()
     };
     let accepted: Vec<bool> = tracks.iter().map(is_accepted).collect();
-    let tracks = without_what_was_taken_over(tracks, &accepted, clip);
+    let told: Vec<(&Track, bool)> = tracks.iter().zip(accepted.iter().copied()).collect();
+    let told = ByTime::new(told.iter().map(|told| (told.0.span(), told)));
+    let mut tracks = without_what_was_taken_over(tracks, &accepted, clip);
+    for (track, _) in tracks.iter_mut().zip(&accepted).filter(|(_, accepted)| **accepted) {
+        let before = points_before(track, &told, clip);
+        if !before.is_empty() {
+            track.to_mut().points.splice(0..0, before);
+        }
+    }
     // What is not masked takes nothing over.
     let tracks: Vec<&Track> = tracks.iter().map(AsRef::as_ref).collect();
     let masked = by_time(tracks.iter().zip(&accepted).filter(|(_, accepted)| **accepted).map(|t| *t.0));

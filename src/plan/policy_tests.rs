@@ -260,3 +260,16 @@ fn long_places_on_documents_grow_by_their_height() {
     let bounds = grown(Class::Document, &upright(100.0, 100.0, 500.0, 20.0), &settings).bounds();
     assert!((bounds.x - 98.0).abs() < 0.1 && (bounds.width - 504.0).abs() < 0.1, "{bounds:?}");
 }
+
+#[test]
+fn a_head_that_was_followed_back_to_a_weak_track_is_masked_there_too() {
+    let scene = FrameSpan::new(0, 200);
+    let place = upright(400.0, 300.0, 100.0, 130.0);
+    let weak = track(Class::Face, 50, &[place; 50], 0.05, scene);
+    let looks = Looks { count: 4, best: 0.9, sum: 3.6 };
+    let sure = Track { looks, start: TrackEdge::Joined, ..track(Class::Face, 100, &[place; 50], 0.9, scene) };
+    let masks = masks(&[weak, sure], &PolicySettings::default());
+    let spans: Vec<FrameSpan> = masks.iter().filter(|m| m.decision.is_redact()).map(MaskTrack::span).collect();
+    assert_eq!(spans.len(), 1);
+    assert!(spans[0].start <= 50, "{spans:?}");
+}

@@ -9,7 +9,7 @@ use super::by_time::ByTime;
 use super::policy::Clip;
 use crate::types::detection::Class;
 use crate::types::time::FrameIndex;
-use crate::types::track::{Track, TrackEdge, TrackPoint};
+use crate::types::track::{Origin, Track, TrackEdge, TrackPoint};
 
 /// Mean score of its looks from which a track is sure, and how much weaker one around it must be to be doubted.
 const SURE: f32 = 0.5;
@@ -59,6 +59,29 @@ pub fn without_what_was_taken_over<'a>(tracks: &'a [Track], masked: &[bool], cli
     tracks.iter().map(settled).collect()
 }
 
+/// Longest time that a masked track is followed back along another one; as long as the tracker follows one by its looks.
+const BACK_SECS: f64 = 2.0;
+/// Overlap of the places at which one track ends to be followed back and another one has it.
+const SAME_PLACE: f32 = 0.3;
+
+/// The points before those of a masked track, where the tracker stopped to follow it back because another track was there
+/// already, but none of these is masked: without them its head would be bare there. `told`: all tracks, and whether each is
+/// masked.
+pub fn points_before(track: &Track, told: &ByTime<(&Track, bool)>, clip: &Clip) -> Vec<TrackPoint> {
+    let Some(first) = track.points.first().filter(|_| track.start == TrackEdge::Joined) else { return vec![] };
+    let Some(before) = first.frame.checked_sub(1) else { return vec![] };
+    let overlap = |t: &Track| t.at(before).map_or(0.0, |p| p.quad.iou(&first.quad));
+    let of_class = told.at(before).filter(|(t, _)| t.class == track.class);
+    let there: Vec<(&Track, bool, f32)> =
+        of_class.map(|(t, masked)| (*t, *masked, overlap(t))).filter(|there| there.2 >= SAME_PLACE).collect();
+    let best = there.iter().max_by(|a, b| a.2.total_cmp(&b.2));
+    let Some((other, ..)) = best.filter(|_| there.iter().all(|(_, masked, _)| !masked)) else { return vec![] };
+    let is_before = |p: &&TrackPoint| p.frame < first.frame && clip.times.gap_secs(p.frame, first.frame) <= BACK_SECS;
+    // What was found there was not found to be this head.
+    let followed = |p: &TrackPoint| TrackPoint { origin: Origin::Extended, ..p.clone() };
+    other.points.iter().filter(is_before).map(followed).collect()
+}
+
 /// Where masked heads were first found, by frame.
 struct Takers<'a>(Vec<&'a TrackPoint>);
 
@@ -103,7 +126,7 @@ mod tests {
     use crate::plan::testing::{DISPLAY, pts, times, track};
     use crate::types::geometry::{Quad, Rect};
     use crate::types::time::FrameSpan;
-    use crate::types::track::{Looks, Origin};
+    use crate::types::track::Looks;
 
     const SCENE: FrameSpan = FrameSpan::new(0, 200);
 
@@ -163,5 +186,35 @@ mod tests {
             assert_eq!(settled[0].points.len(), left, "{name}");
             assert_eq!(settled[0].end == TrackEdge::Joined, left < 50, "{name}");
         }
+    }
+
+    fn points_of(track: &Track, tracks: &[Track], masked: &[bool], clip: &Clip) -> Vec<TrackPoint> {
+        let told: Vec<(&Track, bool)> = tracks.iter().zip(masked.iter().copied()).collect();
+        points_before(track, &ByTime::new(told.iter().map(|told| (told.0.span(), told))), clip)
+    }
+
+    #[test]
+    fn a_track_that_joined_one_that_is_not_masked_has_its_frames_too() {
+        let pts = pts(200);
+        let clip = Clip { display: DISPLAY, times: times(&pts) };
+        let place = Rect::new(400.0, 300.0, 100.0, 130.0);
+        let beside = Rect::new(420.0, 310.0, 110.0, 140.0);
+        let joined = Track { start: TrackEdge::Joined, ..head(60, 40, place, 0.9) };
+        // Name, the masked track, first frame and place of the one that was there, whether it is masked, frames.
+        for (name, track, start, other, is_masked, frames) in [
+            ("nobody hides it there", &joined, 40, beside, false, 40..60),
+            ("not for ever", &joined, 0, beside, false, 10..60),
+            ("hidden there", &joined, 40, beside, true, 0..0),
+            ("elsewhere", &joined, 40, Rect::new(620.0, 310.0, 110.0, 140.0), false, 0..0),
+            ("not followed to another one", &head(60, 40, place, 0.9), 40, beside, false, 0..0),
+        ] {
+            let tracks = [track.clone(), head(start, 80, other, 0.2)];
+            let before = points_of(track, &tracks, &[true, is_masked], &clip);
+            assert!(before.iter().map(|p| p.frame).eq(frames), "{name}");
+            assert!(before.iter().all(|p| p.origin == Origin::Extended), "{name}");
+        }
+        // Of two that are there it is enough that one is masked.
+        let tracks = [joined.clone(), head(40, 50, beside, 0.2), head(40, 50, place, 0.9)];
+        assert!(points_of(&joined, &tracks, &[true, false, true], &clip).is_empty());
     }
 }

@@ -100,7 +100,11 @@ pub fn inside(gray: &[u8], size: Size, outline: &Quad, group: &Group, codes: &[Q
     if fields.len() > MAX_FIELDS {
         return unreadable;
     }
-    let back = |r: Rect| Quad::from(r).map(|p| through(&flat.outline_from_flat, p));
+    let back = |r: Rect| {
+        let seen = Quad::from(r).map(|p| through(&flat.outline_from_flat, p));
+        // Everything behind takes quads for rectangles: one of its mean sides would leave its wider end bare.
+        Quad::around(&seen.corners, seen.angle_rad())
+    };
     Inside { is_readable: true, fields: fields.into_iter().map(back).collect() }
 }
 
@@ -295,6 +299,18 @@ mod tests {
         }
         for (x, y) in [(140.0, 400.0), (820.0, 320.0), (500.0, 540.0)] {
             assert!(!hides(&found, x, y), "{x},{y}");
+        }
+    }
+
+    #[test]
+    fn fields_seen_from_the_side_are_held_by_the_rectangles_that_grow() {
+        let (gray, group) = card(|_, _| None);
+        let outline =
+            Quad::new([(90.0, 0.0), (810.0, 20.0), (900.0, 560.0), (0.0, 520.0)].map(|(x, y)| Point::new(x, y)));
+        let found = inside(&gray, SIZE, &outline, &group, &[], 1.0);
+        assert!(found.is_readable && found.fields.len() >= 5);
+        for field in &found.fields {
+            assert!(field.inflated(0.1).contains_quad(field), "{field:?}");
         }
     }
 

@@ -92,6 +92,14 @@ fn interrupted() -> Error {
     Error::new(Stage::Render, ErrorKind::Cancelled, "interrupted")
 }
 
+/// Refuses a damaged frame that the plan does not say to mask whole: somebody changed it, or another decoder made it.
+fn check_damage(header: &PlanHeader, frame: &Frame) -> Result<()> {
+    if !frame.damaged || header.damaged.iter().any(|span| span.contains(frame.index)) {
+        return Ok(());
+    }
+    Err(other_source(&format!("frame {} is damaged, which the plan does not say: analyse it again", frame.index)))
+}
+
 /// Refuses a source whose frames are not those that the plan speaks of.
 fn check_frames(header: &PlanHeader, pts: &[i64], info: &SourceInfo) -> Result<()> {
     if frame_table(pts, info.display()) == header.frames {
@@ -203,6 +211,7 @@ fn render_frames(opened: Opened, order: Order, looks: &SyncSender<(Picture, Ask)
         for frame in frames {
             let mut frame = frame?;
             pts.push(frame.pts);
+            check_damage(&plan.header, &frame)?;
             if let Some(look) = sample.due(&frame)? {
                 looks.send(look).map_err(|_| Error::new(Stage::Render, ErrorKind::Internal, "the search stopped"))?;
             }

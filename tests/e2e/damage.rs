@@ -76,6 +76,22 @@ fn allowed_damage_is_masked_whole_and_recorded() {
 }
 
 #[test]
+fn damage_that_the_plan_does_not_tell_is_refused() {
+    let scratch = Scratch::new();
+    let (encoder, name) = CLIPS[0];
+    damaged(&scratch, encoder, name);
+    scratch.redact_region(name, "out", "--allow-damaged").ends_with(0);
+    let text = fs::read_to_string(scratch.path("out.withhold/plans/damaged.mp4.plan.json")).unwrap();
+    let (head, rest) = text.split_once('\n').unwrap();
+    let mut header: Value = serde_json::from_str(head).unwrap();
+    header["damaged"] = Value::Array(vec![]);
+    scratch.file("edited.plan.json", format!("{header}\n{rest}").as_bytes());
+    let run = scratch.withhold("apply edited.plan.json -o again --allow-damaged".split(' ')).ends_with(2);
+    run.tells(&["error", "is damaged", "analyse it again"]);
+    assert_eq!(scratch.files("again"), Vec::<String>::new());
+}
+
+#[test]
 fn a_recording_that_begins_in_mid_group_says_so() {
     let scratch = Scratch::new();
     let whole = fs::read(scratch.clip(60, "-c:v libx264 -g 25 -sc_threshold 0 -bf 2", "whole.ts")).unwrap();

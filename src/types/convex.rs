@@ -129,6 +129,13 @@ mod tests {
     }
 
     #[test]
+    fn areas_far_from_the_origin() {
+        for at in [0.0, 20_000.0, 100_000.0] {
+            assert_eq!(rect(at, at, 3.0, 5.0).area(), 15.0, "{at}");
+        }
+    }
+
+    #[test]
     fn areas_of_known_overlaps() {
         let square = rect(0.0, 0.0, 10.0, 10.0);
         let table = [

@@ -168,9 +168,10 @@ impl Quad {
 
     /// Area by the shoelace formula; corners in either order.
     pub fn area(&self) -> f32 {
-        let c = &self.corners;
-        let twice: f32 = (0..4).map(|i| c[i].x * c[(i + 1) % 4].y - c[(i + 1) % 4].x * c[i].y).sum();
-        twice.abs() / 2.0
+        // In double precision: far from the origin the products are large, and their difference is small.
+        let c = self.corners.map(|p| (f64::from(p.x), f64::from(p.y)));
+        let twice: f64 = (0..4).map(|i| c[i].0 * c[(i + 1) % 4].1 - c[(i + 1) % 4].0 * c[i].1).sum();
+        (twice.abs() / 2.0) as f32
     }
 
     /// Smallest axis-parallel rectangle around it.

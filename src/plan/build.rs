@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::captions::spare_captions;
 use super::edit::{KeepRegion, OperatorRegion};
+use super::file::brought_near;
 use super::join::join_text;
 use super::policy::{Clip, MaskFrame, MaskTrack, Note, PolicySettings, grown, mask_tracks};
 use super::simplify::{Slack, simplify};
@@ -65,7 +66,7 @@ impl RegionBuilder {
         let masks: Vec<MaskTrack> = masks.into_iter().flat_map(|m| self.spare(m, &times)).collect();
         for mask in join_text(masks, &self.settings) {
             beat();
-            let mut draft = draft(mask, &times);
+            let mut draft = draft(near_picture(mask, self.display), &times);
             draft.region.tone = tone(&draft.region);
             self.drafts.push(draft);
         }
@@ -141,6 +142,17 @@ fn spare_in(mask: MaskTrack, keep: &KeepRegion, span: FrameSpan) -> Vec<MaskTrac
     .into_iter()
     .filter(|m| !m.frames.is_empty())
     .collect()
+}
+
+/// The mask with places that plans can hold. Rectangles that stand for round shapes must not be drawn round.
+fn near_picture(mut mask: MaskTrack, display: Size) -> MaskTrack {
+    for frame in &mut mask.frames {
+        let near = brought_near(&frame.quad, display);
+        if near != frame.quad {
+            (frame.quad, mask.shape) = (near, Shape::Quad);
+        }
+    }
+    mask
 }
 
 /// Keyframes where the mask's way bends, and where knowledge of the object begins and ends.
@@ -225,7 +237,7 @@ pub fn added_region(
     };
     let mut keyframes: Vec<Keyframe> = Vec::with_capacity(points.len());
     for (frame, quad, score) in points {
-        let quad = hidden(quad);
+        let quad = brought_near(&hidden(quad), plan.header.frames.display);
         keyframes.push(Keyframe {
             frame: *frame,
             pts: pts.get(*frame as usize).copied().unwrap_or(0),

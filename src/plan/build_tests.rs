@@ -176,3 +176,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn places_far_from_the_picture_make_plans_that_can_be_read() {
+    let pts = pts(200);
+    let scene = FrameSpan::new(0, 200);
+    // A line that runs away while nobody looks, and one whose far end is far out of the picture.
+    let runs = |k: usize| upright(600.0 + 400.0 * k as f32, 300.0, 200.0, 30.0);
+    let away: Vec<Quad> = (0..60).map(runs).collect();
+    let long = [upright(200.0, 100.0, 40_000.0, 30.0); 20];
+    let tracks = [track(Class::Text, 10, &away, 0.9, scene), track(Class::Text, 10, &long, 0.9, scene)];
+    let mut builder = RegionBuilder::new(PolicySettings::default(), DISPLAY, Vec::new());
+    builder.add_scene(&tracks, times(&pts), |_| 0);
+    let plan = RedactionPlan { header: header(&pts), regions: builder.finish().regions };
+    let mut written = Vec::new();
+    crate::plan::file::write_to(&plan, &mut written).unwrap();
+    let read = crate::plan::file::read_from(written.as_slice(), Some((&pts, DISPLAY))).unwrap();
+    let hides = |frame: u64, x: f32, y: f32| {
+        read.regions.iter().filter_map(|r| r.quad_at(frame)).any(|q| q.contains(Point::new(x, y)))
+    };
+    assert!(hides(10, 610.0, 310.0) && hides(11, 1100.0, 310.0));
+    assert!(hides(15, 201.0, 101.0) && hides(15, 1279.0, 129.0));
+}

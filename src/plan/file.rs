@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::types::geometry::{Quad, Size};
+use crate::types::geometry::{Quad, Rect, Size};
 use crate::types::plan::{Decision, FrameSteps, FrameTable, PLAN_VERSION, PlanHeader, RedactionPlan, Region};
 use crate::types::time::FrameSpan;
 
@@ -290,6 +290,22 @@ fn is_sane(quad: &Quad, display: Size) -> bool {
     let side = display.width.max(display.height) as f32;
     let near = |v: f32| v.is_finite() && (-4.0 * side - 64.0..=5.0 * side + 64.0).contains(&v);
     quad.corners.iter().all(|p| near(p.x) && near(p.y))
+}
+
+/// The quad, or where it has corners that readers refuse, a rectangle nearer to the picture that holds all that the quad
+/// has in it.
+pub(super) fn brought_near(quad: &Quad, display: Size) -> Quad {
+    if is_sane(quad, display) || !quad.is_finite() {
+        return *quad;
+    }
+    let side = display.long_side() as f32;
+    let bounds = quad.bounds();
+    let near = bounds.intersection(Rect::new(-side, -side, 3.0 * side, 3.0 * side));
+    let beyond = || {
+        let center = bounds.center();
+        Rect::new(center.x.clamp(-side, 2.0 * side), center.y.clamp(-side, 2.0 * side), 1.0, 1.0)
+    };
+    near.filter(|r| r.width >= 1.0 && r.height >= 1.0).unwrap_or_else(beyond).into()
 }
 
 fn check_region(region: &Region, header: &PlanHeader, pts: Option<&[i64]>) -> Result<(), String> {

@@ -17,6 +17,8 @@ import tempfile
 import zlib
 from pathlib import Path
 
+import planted_pictures as pictures
+
 SECRET = b"LEAK7f3a9c"
 TEXT = SECRET.decode()
 CODEC = "-c:v libx264 -preset veryfast -threads 1"
@@ -209,6 +211,44 @@ def hides_frames(path):
     return int(stream.get("nb_read_packets", 0)) > int(stream.get("nb_read_frames", 0))
 
 
+def leaks_in_pictures():
+    """Hidden inside what is coded: a container's reader sees nothing of it."""
+    jpg, webp, lossy, h264, h265, vp9, av1 = "photo.jpg", "photo.webp", "lossy.webp", "clip.mp4", "h265.mp4", "vp9.mp4", "av1.mp4"
+
+    def sample(change, number=-1):
+        return with_bytes(lambda data, bench: pictures.changed(change, number)(data))
+
+    table = SECRET + b"\7" * (64 - len(SECRET))
+    twice = pictures.holds_twice
+    return [
+        ("JPEG table that nothing uses", jpg, "unused-data", after_start(segment(0xdb, b"\3" + table) * 100)),
+        ("JPEG table that is replaced", jpg, "unused-data", after_start(segment(0xdb, b"\0" + table))),
+        ("bytes behind a lossless WebP's last code", webp, "unused-data", with_bytes(lambda d, b: pictures.webp_tail(d, SECRET))),
+        ("bytes behind a lossy WebP's last code", lossy, "unused-data", with_bytes(lambda d, b: pictures.webp_tail(d, SECRET))),
+        ("H.264 second picture behind a frame", h264, "extra-picture", sample(pictures.second_picture), twice),
+        ("H.264 second picture before a frame", h264, "extra-picture", sample(pictures.picture_before), twice),
+        ("H.264 slices twice", h264, "unused-data", sample(pictures.twice, 0), twice),
+        ("H.264 slice of no picture", h264, "extra-picture", sample(pictures.slice_of(b"\x41\xf5", SECRET))),
+        ("H.264 key slice of no picture", h264, "extra-picture", sample(pictures.slice_of(b"\x65\xf5", SECRET))),
+        ("H.264 filling behind a slice", h264, "residue", sample(pictures.zero_words(SECRET)), lambda p: b"\0\0\3" * 400 in p.read_bytes()),
+        ("H.264 bytes behind a parameter set", h264, "residue", with_bytes(lambda d, b: pictures.in_parameter_set(SECRET)(d))),
+        ("H.265 second picture behind a frame", h265, "extra-picture", sample(pictures.second_picture), twice),
+        ("H.265 slice of no picture", h265, "extra-picture", sample(pictures.slice_of(b"\2\1\xd0", SECRET))),
+        ("H.265 bytes behind a parameter set", h265, "residue", with_bytes(lambda d, b: pictures.in_parameter_set(SECRET)(d))),
+        ("VP9 second picture in a frame's index", vp9, "extra-picture", sample(pictures.shown_twice), twice),
+        ("VP9 second picture behind a frame", vp9, "extra-picture", sample(pictures.second_picture), twice),
+        ("VP9 second picture before a frame", vp9, "unused-data", sample(pictures.picture_before), twice),
+        ("VP9 hidden picture", vp9, "hidden-frames", sample(pictures.hidden_key, 0), twice),
+        ("VP9 bytes behind the last tile", vp9, "unused-data", sample(pictures.behind(SECRET))),
+        ("AV1 second picture behind a frame", av1, "extra-picture", sample(pictures.second_picture), twice),
+        ("AV1 bytes behind a tile", av1, "unused-data", sample(pictures.behind_units((4, 6), SECRET), 0)),
+        ("AV1 bytes behind the sequence header", av1, "residue", sample(pictures.behind_units((1,), SECRET), 0)),
+        ("MP4 bit rates", h264, "residue", with_bytes(lambda d, b: d.replace(b"btrt" + d[d.index(b"btrt") + 4:][:12], b"btrt" + SECRET + b"\0\0"))),
+        ("MP4 version of the first brand", h264, "residue", with_bytes(lambda d, b: patch(d, [b"ftyp"], 4, b"LEAK")), lambda p: b"LEAK" in p.read_bytes()[:64]),
+        ("MP4 level beside the parameter sets", h264, "residue", with_bytes(lambda d, b: d.replace(b"avcC" + d[d.index(b"avcC") + 4:][:4], b"avcC\1LEK")), lambda p: b"avcC\1LEK" in p.read_bytes()),
+    ]
+
+
 def leaks(bench):
     jpg, png, webp, tif, mp4 = "photo.jpg", "photo.png", "photo.webp", "photo.tif", "clip.mp4"
     copy = f"-map 0 -c copy {QUIET}"
@@ -312,6 +352,11 @@ def make_clean(program, bench):
         shutil.copy(path, bench / path.name)
     # Planting into the index moves no sample when it stands at the end.
     ffmpeg(bench, f"-i out/clip.mp4 -c copy {QUIET}", "clip.mp4")
+    for codec in ("h265", "vp9", "av1"):
+        run([program, "redact", source / "clip.mp4", "-o", bench / codec, "-q", "--codec", codec, "--targets", "none", "--region", "16,16,48,32"], bench)
+        ffmpeg(bench, f"-i {codec}/clip.mp4 -c copy {'-tag:v hvc1' if codec == 'h265' else ''} {QUIET}", f"{codec}.mp4")
+    # The program itself writes lossless ones.
+    ffmpeg(bench, "-i out/photo.png -c:v libwebp -pix_fmt yuv420p", "lossy.webp")
     ffmpeg(bench, "-f lavfi -i testsrc2=s=64x48 -frames:v 1", "thumb.jpg")
     (bench / "s.srt").write_text(f"1\n00:00:00,000 --> 00:00:01,000\n{TEXT}\n")
     (bench / "c.txt").write_text(f";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=500\ntitle={TEXT}\n")
@@ -359,7 +404,7 @@ def main():
 
 def measure(args, bench):
     wrong = 0
-    for name in ("photo.jpg", "photo.png", "photo.webp", "photo.tif", "clip.mp4"):
+    for name in ("photo.jpg", "photo.png", "photo.webp", "lossy.webp", "photo.tif", "clip.mp4", "h265.mp4", "vp9.mp4", "av1.mp4"):
         code, rules = checked(args.program, bench / name)
         if code != 0:
             wrong += 1
@@ -368,7 +413,7 @@ def measure(args, bench):
         (bench / tool).mkdir()
     words = {None: "no output", True: "left", False: "gone"}
     counts = {"check": 0, "exiftool": 0, "mat2": 0}
-    rows = [row for row in leaks(bench) if args.only in row[0]]
+    rows = [row for row in leaks(bench) + leaks_in_pictures() if args.only in row[0]]
     print("| leak | `withhold check` | `exiftool -all=` | mat2 |\n|---|---|---|---|")
     for name, clean, rule, plant, *look in rows:
         look = look[0] if look else None

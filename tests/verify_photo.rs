@@ -120,6 +120,31 @@ fn jpeg_residue_is_found() {
     assert!(read(&data[..end - 20]).is_err(), "cut off");
 }
 
+/// Tables take hundreds of bytes each, and decoders keep the last of a number.
+#[test]
+fn jpeg_tables_that_nothing_uses_are_found() {
+    let data = encode(&picture(64, 48), ImageFormat::Jpeg);
+    let scan = data.windows(2).position(|w| w == [0xff, 0xda]).unwrap();
+    let quantization = |number: u8| segment(0xdb, &[&[number][..], &[7; 64]].concat());
+    let huffman = |number: u8| segment(0xc4, &[&[number][..], &[0; 15], &[2], &[1, 2]].concat());
+    for (name, more, rule) in [
+        ("quantization of a number that no component has", quantization(3), Rule::UnusedData),
+        ("quantization of two bytes a step", segment(0xdb, &[&[0x13][..], &[7; 128]].concat()), Rule::UnusedData),
+        ("quantization that replaces another", quantization(0), Rule::UnusedData),
+        ("codes of a number that no component has", huffman(0x13), Rule::UnusedData),
+        ("codes that replace others", huffman(0x00), Rule::UnusedData),
+        ("restart intervals", segment(0xdd, &[0, 0]).repeat(2), Rule::UnusedData),
+    ] {
+        expect_rule(name, &with(&data, 20, &more), rule);
+    }
+    // Some cameras give a table again under a number of its own.
+    let first = data.windows(2).position(|w| w == [0xff, 0xdb]).unwrap() + 5;
+    let copy = segment(0xdb, &[&[3][..], &data[first..first + 64]].concat());
+    for (name, more) in [("one restart interval", segment(0xdd, &[0, 0])), ("a copy of a table", copy.repeat(2))] {
+        assert_eq!(read(&with(&data, scan, &more)).unwrap().findings, [], "{name}");
+    }
+}
+
 /// Subsampled chroma and restart markers, as other encoders write them.
 #[test]
 fn the_scan_is_walked_whatever_its_sampling_is() {

@@ -210,7 +210,7 @@ impl Source for ClipSource {
     }
 }
 
-fn check_container(name: &str) -> Result<()> {
+pub(super) fn check_container(name: &str) -> Result<()> {
     if CONTAINERS.contains(&name) {
         return Ok(());
     }

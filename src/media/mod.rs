@@ -9,6 +9,7 @@ pub mod ffi;
 pub mod normalize;
 pub mod picture;
 mod pixels;
+pub mod second;
 mod sound;
 mod strict;
 
@@ -24,3 +25,4 @@ mod photo_encode;
 mod photo_structure;
 mod rgb;
 pub mod sniff;
+pub mod webp_spare;

@@ -98,7 +98,7 @@ pub fn image_limits(limits: &Limits) -> image::Limits {
 }
 
 /// The whole file, for decoders that want it in memory; bounded by a part of the memory limit.
-fn read_whole(file: &File, limits: &Limits) -> Result<Vec<u8>> {
+pub fn read_whole(file: &File, limits: &Limits) -> Result<Vec<u8>> {
     let most = limits.memory_bytes / 4;
     let mut data = Vec::new();
     PositionedReader::new(file).take(most + 1).read_to_end(&mut data).map_err(io_refused)?;

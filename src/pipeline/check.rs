@@ -58,8 +58,15 @@ pub struct CheckOrders {
 /// Whatever keeps the file from being read at all, and an interruption.
 pub fn check(file: &File, job: &Job, orders: &CheckOrders, observer: &dyn Observer) -> Result<Outcome> {
     let mut findings = FindingList::default();
-    structure(file, job, &mut findings)?;
-    let (report, error) = match look(file, job, orders, observer, &mut findings) {
+    let is_strict = structure(file, job, &mut findings)?;
+    let looked = look(file, job, orders, observer, &mut findings).and_then(|report| {
+        // What is not accounted for anyway needs no proof that its pictures have no spare bytes.
+        if is_strict {
+            super::spare::tell(file, job, &report, observer, &mut findings)?;
+        }
+        Ok(report)
+    });
+    let (report, error) = match looked {
         Ok(report) => (report, None),
         Err(e) if e.kind() == ErrorKind::Cancelled => return Err(e),
         Err(e) => (VerifyReport::default(), Some(ErrorReport::of(&e, &job.label))),
@@ -68,8 +75,8 @@ pub fn check(file: &File, job: &Job, orders: &CheckOrders, observer: &dyn Observ
 }
 
 /// What the file holds besides its picture: by the strict readers, which account for every byte of what is written here,
-/// else by lenient ones, and by FFmpeg's demuxers as a second opinion.
-fn structure(file: &File, job: &Job, findings: &mut FindingList) -> Result<()> {
+/// else by lenient ones, and by FFmpeg's demuxers as a second opinion. Gives whether the strict ones could read it.
+fn structure(file: &File, job: &Job, findings: &mut FindingList) -> Result<bool> {
     let settings = &job.settings;
     let expect = Expect { audio: settings.encoding.audio != AudioChoice::None, limits: settings.limits };
     let is_strict = match inspect(file, &expect) {
@@ -93,7 +100,7 @@ fn structure(file: &File, job: &Job, findings: &mut FindingList) -> Result<()> {
         let more = super::contents::findings(file, &settings.limits, expect.audio, !is_strict);
         more.into_iter().filter(|f| !seen.contains(&f.rule)).for_each(|f| findings.tell(f));
     }
-    Ok(())
+    Ok(is_strict)
 }
 
 /// Decodes every frame, on this thread, and searches it, on further ones.

@@ -29,6 +29,7 @@ mod second_look;
 pub mod select;
 pub mod settings;
 pub mod source;
+mod spare;
 pub mod supervise;
 #[cfg(test)]
 mod testing;

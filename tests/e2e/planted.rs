@@ -32,15 +32,43 @@ fn exif(tag: u16, kind: u16, value: u32) -> Vec<u8> {
     [&head[..], &tag.to_le_bytes(), &kind.to_le_bytes(), &[1, 0, 0, 0], &value.to_le_bytes(), &[0; 4]].concat()
 }
 
+/// Inside the only chunk of a WebP file, behind the bits of its picture.
+fn behind_picture(webp: &[u8], more: &[u8]) -> Vec<u8> {
+    let size = u32::from_le_bytes(webp[16..20].try_into().unwrap()) as usize;
+    let mut body = [&webp[20..20 + size], more].concat();
+    body.resize(body.len().next_multiple_of(2), 0);
+    let sizes = [body.len() as u32 + 12, body.len() as u32].map(u32::to_le_bytes);
+    [&webp[..4], &sizes[0], &webp[8..16], &sizes[1], &body].concat()
+}
+
+/// Inside the last frame of a clip whose samples stand at its end.
+fn behind_last_sample(clip: &[u8], more: &[u8]) -> Vec<u8> {
+    let mut data = [clip, more].concat();
+    let place = |kind: &[u8]| clip.windows(4).position(|w| w == kind).expect("the box is there");
+    let (table, samples) = (place(b"stsz"), place(b"mdat"));
+    assert!(table < samples, "the index stands in front");
+    let mut add = |at: usize| {
+        let size = u32::from_be_bytes(data[at..at + 4].try_into().unwrap()) + more.len() as u32;
+        data[at..at + 4].copy_from_slice(&size.to_be_bytes());
+    };
+    add(samples - 4);
+    let count = u32::from_be_bytes(clip[table + 12..table + 16].try_into().unwrap()) as usize;
+    add(table + 12 + 4 * count);
+    data
+}
+
 #[test]
 fn each_planted_leak_is_told_by_its_rule() {
     let scratch = Scratch::new();
     scratch.photo("in/a.jpg");
     scratch.photo("in/b.png");
     scratch.clip(8, "-c:v libx264 -pix_fmt yuv420p", "in/c.mp4");
+    scratch.ffmpeg("-f lavfi -i testsrc2=s=160x120 -frames:v 1", "in/d.webp");
+    scratch.clip(8, "-c:v libx264 -pix_fmt yuv420p", "vp9/e.mp4");
     scratch.withhold([&["redact", "in", "-o", "out", "-q"][..], &REGION_ONLY].concat()).ends_with(0);
+    scratch.withhold([&["redact", "vp9", "-o", "out", "-q", "--codec", "vp9"][..], &REGION_ONLY].concat()).ends_with(0);
     let read = |name: &str| fs::read(scratch.path(format!("out/{name}"))).unwrap();
-    let (jpg, png, mp4) = (read("a.jpg"), read("b.png"), read("c.mp4"));
+    let (jpg, png, mp4, webp, vp9) = (read("a.jpg"), read("b.png"), read("c.mp4"), read("d.webp"), read("e.mp4"));
     let in_jpg = |more: Vec<u8>| [&jpg[..2], &more, &jpg[2..]].concat();
     let in_png = |more: Vec<u8>| [&png[..png.len() - 12], &more, &png[png.len() - 12..]].concat();
     let behind = |data: &[u8], more: &[u8]| [data, more].concat();
@@ -49,6 +77,8 @@ fn each_planted_leak_is_told_by_its_rule() {
         ("a.jpg", jpg.clone(), None),
         ("b.png", png.clone(), None),
         ("c.mp4", mp4.clone(), None),
+        ("d.webp", webp.clone(), None),
+        ("e.mp4", vp9.clone(), None),
         ("a.jpg", in_jpg(segment(0xe1, &exif(34853, 4, 8))), Some("metadata-location")),
         ("a.jpg", in_jpg(segment(0xe1, &exif(272, 2, 0))), Some("metadata-device")),
         ("a.jpg", in_jpg(segment(0xe1, &exif(36867, 2, 0))), Some("metadata-time")),
@@ -69,6 +99,9 @@ fn each_planted_leak_is_told_by_its_rule() {
         ("c.mp4", behind(&mp4, &boxed(b"mdat", b"x")), Some("unused-data")),
         ("c.mp4", behind(&mp4, &boxed(b"meta", b"x")), Some("metadata")),
         ("c.mp4", behind(&mp4, b"x"), Some("trailing-bytes")),
+        ("a.jpg", in_jpg(segment(0xdb, &[&[3][..], &[7; 64]].concat())), Some("unused-data")),
+        ("d.webp", behind_picture(&webp, b"hidden"), Some("unused-data")),
+        ("e.mp4", behind_last_sample(&vp9, b"hidden"), Some("unused-data")),
     ];
     for (name, data, rule) in table {
         let file = format!("planted-{name}");

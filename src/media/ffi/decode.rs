@@ -1,6 +1,6 @@
 //! Decoders, set to report damage instead of hiding it.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 
 use ffmpeg_next::Packet;
 use ffmpeg_next::ffi as sys;
@@ -33,15 +33,34 @@ impl Decoder {
     /// Opens the decoder of a stream. One thread: frame threads hide some errors on older versions, and several files are
     /// worked on at once anyway. `strict` makes it report every broken bit rather than conceal it.
     pub fn open(demuxer: &Demuxer, index: usize, max_pixels: u64, strict: bool) -> Result<Self> {
+        // SAFETY: the stream lives as long as the demuxer; decoders are static objects of FFmpeg.
+        let codec = unsafe { sys::avcodec_find_decoder((*(*demuxer.stream(index)).codecpar).codec_id) };
+        if codec.is_null() {
+            return Err(Error::new(Stage::Open, ErrorKind::Unsupported, "the linked FFmpeg has no decoder for it"));
+        }
+        Self::open_codec(codec, demuxer, index, max_pixels, strict)
+    }
+
+    /// The same with the decoder of a name; `None` when the linked FFmpeg has none of it.
+    pub fn open_named(name: &CStr, demuxer: &Demuxer, index: usize, max_pixels: u64) -> Result<Option<Self>> {
+        // SAFETY: the name is terminated; decoders are static objects of FFmpeg.
+        let codec = unsafe { sys::avcodec_find_decoder_by_name(name.as_ptr()) };
+        if codec.is_null() { Ok(None) } else { Self::open_codec(codec, demuxer, index, max_pixels, true).map(Some) }
+    }
+
+    fn open_codec(
+        codec: *const sys::AVCodec,
+        demuxer: &Demuxer,
+        index: usize,
+        max_pixels: u64,
+        strict: bool,
+    ) -> Result<Self> {
         let fail = |code: c_int| error(Stage::Open, ErrorKind::Damaged, "the decoder does not open", code);
         let stream = demuxer.stream(index);
-        // SAFETY: the stream lives as long as the demuxer; the context is fresh, null-checked and freed by Drop.
+        // SAFETY: the stream lives as long as the demuxer, the codec for ever; the context is fresh, null-checked and
+        // freed by Drop.
         unsafe {
             let parameters = (*stream).codecpar;
-            let codec = sys::avcodec_find_decoder((*parameters).codec_id);
-            if codec.is_null() {
-                return Err(Error::new(Stage::Open, ErrorKind::Unsupported, "the linked FFmpeg has no decoder for it"));
-            }
             let context = sys::avcodec_alloc_context3(codec);
             if context.is_null() {
                 return Err(Error::new(Stage::Open, ErrorKind::Io, "out of memory"));

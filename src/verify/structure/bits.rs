@@ -22,6 +22,11 @@ impl<'a> BitReader<'a> {
         Ok(bit == 1)
     }
 
+    /// Bytes that were touched.
+    pub(super) fn bytes(&self) -> usize {
+        self.position.div_ceil(8)
+    }
+
     /// Up to 32 bits.
     pub(super) fn bits(&mut self, count: u32) -> Result<u32> {
         (0..count).try_fold(0u32, |value, _| Ok(value << 1 | u32::from(self.bit()?)))
@@ -41,6 +46,26 @@ impl<'a> BitReader<'a> {
             }
         }
         Ok((1u32 << zeros) - 1 + self.bits(zeros)?)
+    }
+
+    /// One `ue` after the other, none of which matters.
+    pub(super) fn skip_ue(&mut self, count: u32) -> Result<()> {
+        (0..count).try_for_each(|_| self.ue().map(drop))
+    }
+
+    /// Whether the payload's syntax goes on: its last set bit, the stop bit, is still ahead.
+    pub(super) fn more_data(&self) -> bool {
+        self.stop_bit().is_some_and(|stop| self.position < stop)
+    }
+
+    /// Whether nothing but the stop bit follows. Zero bytes behind it carry nothing.
+    pub(super) fn at_stop_bit(&self) -> bool {
+        self.stop_bit() == Some(self.position)
+    }
+
+    fn stop_bit(&self) -> Option<usize> {
+        let last = self.data.iter().rposition(|b| *b != 0)?;
+        Some(last * 8 + 7 - self.data[last].trailing_zeros() as usize)
     }
 
     /// Signed Exp-Golomb code.
@@ -65,6 +90,11 @@ pub(super) fn unescape(nal: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Whether three bytes stand in a NAL unit that are escaped inside of one.
+pub(super) fn has_start_code(nal: &[u8]) -> bool {
+    nal.windows(3).any(|w| w[0] == 0 && w[1] == 0 && w[2] < 3)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +115,22 @@ mod tests {
     fn endless_zeros_are_an_error() {
         assert!(BitReader::new(&[0; 64]).ue().is_err());
         assert!(BitReader::new(&[0]).ue().is_err());
+    }
+
+    #[test]
+    fn what_is_behind_the_stop_bit_is_told_from_it() {
+        for (data, read, more, ends) in [
+            (&[0b1010_0000][..], 2, false, true),
+            (&[0b1010_0000, 0, 0], 2, false, true),
+            (&[0b1010_0000], 1, true, false),
+            (&[0b1010_0000, 0b1000_0000], 2, true, false),
+            (&[0b1010_0000], 3, false, false),
+            (&[0, 0], 2, false, false),
+        ] {
+            let mut bits = BitReader::new(data);
+            bits.skip(read).unwrap();
+            assert_eq!((bits.more_data(), bits.at_stop_bit()), (more, ends), "{data:?} {read}");
+        }
     }
 
     #[test]

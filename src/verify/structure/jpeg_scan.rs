@@ -53,6 +53,8 @@ pub(super) struct ScanComponent<'a> {
     pub vertical: u32,
     pub dc: &'a Huffman,
     pub ac: &'a Huffman,
+    /// Numbers of the two.
+    pub tables: (u8, u8),
 }
 
 /// Bits of a scan; stuffed zero bytes are skipped.

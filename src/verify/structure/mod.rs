@@ -4,15 +4,22 @@
 //! on behind it), an **error** of kind [`ErrorKind::Damaged`] or [`ErrorKind::Limit`] says that the file cannot be
 //! accounted for at all. Neither may be published.
 //!
-//! Handled: MP4 (H.264, H.265, VP9, AV1; AAC, Opus), JPEG (baseline, down to the entropy-coded bits), PNG (down to the
-//! zlib stream), WebP and TIFF (down to chunks and strips). Not handled: what a payload holds *inside* a coded slice, a
-//! VP8, VP8L, VP9 or AV1 frame or a compressed TIFF strip; those are proven by decoding.
+//! Handled: MP4 (H.264, H.265, VP9, AV1; AAC, Opus; each sample one picture, parameter sets down to their last bit), JPEG
+//! (baseline, down to the entropy-coded bits, each table used), PNG (down to the zlib stream), WebP and TIFF (down to
+//! chunks and strips). Not handled: where the coded bits of a slice, a VP8, VP8L, VP9 or AV1 frame or a compressed TIFF
+//! strip end. Decoders tell it of AV1, WebP and the last tile of VP9 (`pipeline::spare`); of H.264, H.265 and other tiles
+//! of VP9 nothing does.
 
+mod av1;
 mod bits;
 mod bmff;
 mod bytes;
 mod exif;
+mod h264;
+mod h265;
+mod h265_sets;
 mod heif;
+mod hidden;
 mod iptc;
 pub mod jpeg;
 mod jpeg_scan;
@@ -28,6 +35,7 @@ mod sei;
 pub mod stream;
 pub mod tags;
 pub mod tiff;
+mod vp9;
 pub mod webp;
 mod xmp;
 

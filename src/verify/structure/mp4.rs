@@ -2,10 +2,10 @@
 
 use super::bytes::{Cursor, ReadAt, read_vec, size_of};
 use super::mp4_boxes::{
-    Child, EMPTY_USER_DATA, Edit, check_dinf, children, read_edts, read_ftyp, read_hdlr, read_mdhd, read_mvhd,
-    read_tkhd,
+    Child, EMPTY_USER_DATA, Edit, check_btrt, check_dinf, children, read_edts, read_ftyp, read_hdlr, read_mdhd,
+    read_mvhd, read_tkhd,
 };
-use super::mp4_codec::{Codec, check_sample, names_encoder, read_config};
+use super::mp4_codec::{Codec, names_encoder, read_config};
 use super::mp4_table::{RawTables, Samples};
 use super::{Expect, Findings, checked_size, damaged, fourcc, mp4_tags, over_limit};
 use crate::error::Result;
@@ -68,12 +68,12 @@ pub fn inspect(file: &dyn ReadAt, expect: &Expect) -> Result<Mp4Facts> {
     let (index, payload) = read_top_level(file, &mut found)?;
     let mut movie = read_moov(&index, expect, &mut found)?;
     check_tiling(&mut movie.claimed, payload, &mut found);
-    let video = movie.video.ok_or_else(|| damaged("the file has no video track"))?;
+    let mut video = movie.video.ok_or_else(|| damaged("the file has no video track"))?;
     let count = video.samples.sizes.len() as u64;
     if count > expect.limits.frames {
         return Err(over_limit(format!("{count} frames are more than {}", expect.limits.frames)));
     }
-    check_video_samples(file, &video, &mut found)?;
+    check_video_samples(file, &mut video, &mut found)?;
     if let Some(audio) = &movie.audio {
         check_audio_samples(file, audio, &mut found)?;
     }
@@ -235,14 +235,14 @@ fn read_trak(
     let stsd = boxes.stsd.ok_or_else(missing)?;
     match kind {
         b"vide" if movie.video.is_none() => {
-            let (codec_name, codec, size) = read_visual(stsd, shown, expect, found)?;
+            let (codec_name, codec, size) = read_visual(stsd, shown, samples.bit_rate(timescale), expect, found)?;
             movie.video = Some(VideoTrack { codec_name, codec, size, timescale, edit, samples });
         }
         b"soun" if movie.audio.is_none() => {
             if !expect.audio {
                 found.push(Rule::AudioPresent, "the file has an audio track");
             }
-            read_audio_entry(stsd, found)?;
+            read_audio_entry(stsd, samples.bit_rate(timescale), found)?;
             check_audio_edit(&edit, &samples, timescale, found);
             movie.audio = Some(samples);
         }
@@ -268,6 +268,7 @@ fn sample_entry<'a>(stsd: &'a [u8]) -> Result<Child<'a>> {
 fn read_visual(
     stsd: &[u8],
     shown: (u32, u32),
+    bit_rate: f64,
     expect: &Expect,
     found: &mut Findings,
 ) -> Result<(String, Option<Codec>, Size)> {
@@ -294,8 +295,9 @@ fn read_visual(
                 aspect = (c.u32()?, c.u32()?);
             }
             (b"colr", 11) if b.data.starts_with(b"nclx") => {}
-            // Bit rates, field order, HDR mastering display and light level: numbers only.
-            (b"btrt", 12) | (b"fiel", 2) | (b"mdcv", 24) | (b"clli", 4) | (b"SmDm", 28) | (b"CoLL", 8) => {}
+            (b"btrt", 12) => check_btrt(b.data, bit_rate, found)?,
+            // Field order, HDR mastering display and light level: numbers only.
+            (b"fiel", 2) | (b"mdcv", 24) | (b"clli", 4) | (b"SmDm", 28) | (b"CoLL", 8) => {}
             (b"clap", _) => found.push(Rule::CroppedPicture, "a clean aperture hides part of the picture"),
             (other, n) => found
                 .push(Rule::UnknownPart, format!("box {} of {n} bytes in the video sample description", fourcc(other))),
@@ -317,7 +319,7 @@ fn check_shown(size: Size, shown: (u32, u32), aspect: (u32, u32), found: &mut Fi
     }
 }
 
-fn read_audio_entry(stsd: &[u8], found: &mut Findings) -> Result<()> {
+fn read_audio_entry(stsd: &[u8], bit_rate: f64, found: &mut Findings) -> Result<()> {
     let entry = sample_entry(stsd)?;
     if !matches!(entry.kind, b"mp4a" | b"Opus") {
         found.residue(format!("audio is coded as {}, which withhold does not write", fourcc(entry.kind)));
@@ -329,7 +331,8 @@ fn read_audio_entry(stsd: &[u8], found: &mut Findings) -> Result<()> {
     c.take(12)?;
     for b in children(c.rest(), "an audio sample description")? {
         match (b.kind, b.data.len()) {
-            (b"esds", 0..=64) | (b"dOps", 11..=20) | (b"btrt", 12) => {}
+            (b"esds", 0..=64) | (b"dOps", 11..=20) => {}
+            (b"btrt", 12) => check_btrt(b.data, bit_rate, found)?,
             (other, n) => found
                 .push(Rule::UnknownPart, format!("box {} of {n} bytes in the audio sample description", fourcc(other))),
         }
@@ -365,11 +368,15 @@ fn check_tiling(chunks: &mut [(u64, u64)], (start, end): (u64, u64), found: &mut
     }
 }
 
-fn check_video_samples(file: &dyn ReadAt, video: &VideoTrack, found: &mut Findings) -> Result<()> {
-    let Some(codec) = video.codec else { return Ok(()) };
+fn check_video_samples(file: &dyn ReadAt, video: &mut VideoTrack, found: &mut Findings) -> Result<()> {
+    let Some(codec) = &mut video.codec else { return Ok(()) };
     for (i, (&offset, &size)) in video.samples.offsets.iter().zip(&video.samples.sizes).enumerate() {
         let data = read_vec(file, offset, size.into(), MAX_SAMPLE_BYTES)?;
-        check_sample(codec, &data, i, found)?;
+        codec.check_sample(&data, i, found)?;
+    }
+    // Fragments have their samples elsewhere.
+    if !video.samples.sizes.is_empty() {
+        codec.finish(found);
     }
     if video.samples.sync.as_ref().is_some_and(|s| s.first() != Some(&0)) {
         found.frame_table("the clip does not begin with a key frame");

@@ -19,6 +19,9 @@ const BRANDS: [&[u8]; 16] = [
     b"av01", b"hvc1", b"hev1", b"vp09",
 ];
 
+/// Minor versions of the first brand that muxers write; FFmpeg's is 512, Android's the same with its bytes turned round.
+const MINOR_VERSIONS: [u32; 4] = [0, 1, 512, 512 << 8];
+
 /// One box of a parent that lies in memory.
 pub(super) struct Child<'a> {
     pub kind: &'a [u8],
@@ -52,7 +55,9 @@ pub(super) fn full_box<'a>(data: &'a [u8], what: &'static str) -> Result<(bool, 
 pub(super) fn read_ftyp(data: &[u8], found: &mut Findings) -> Result<()> {
     let mut c = Cursor::new(data, "the ftyp box");
     let major = c.take(4)?;
-    c.u32()?;
+    if !MINOR_VERSIONS.contains(&c.u32()?) {
+        found.residue("the ftyp box gives a version that says nothing");
+    }
     let mut brands = vec![major];
     while !c.is_empty() {
         brands.push(c.take(4)?);
@@ -148,6 +153,23 @@ pub(super) fn read_hdlr<'a>(data: &'a [u8], found: &mut Findings) -> Result<&'a 
         found.residue("a handler box holds bytes that mean nothing");
     }
     Ok(kind)
+}
+
+/// Bit rates of a track: those that its samples have. Encoders give no average for a varying rate, and as the highest
+/// rate and the size of the buffer what they were set to.
+pub(super) fn check_btrt(data: &[u8], average: f64, found: &mut Findings) -> Result<()> {
+    /// Share of the real average by which muxers miss it, for want of the last sample's length.
+    const SLACK: f64 = 0.1;
+    /// Bits a second of the highest levels of the codings.
+    const MOST: u32 = 1_600_000_000;
+    let mut c = Cursor::new(data, "a btrt box");
+    let (buffer, highest, told) = (c.u32()?, c.u32()?, c.u32()?);
+    let is_near = told == 0 || (f64::from(told) - average).abs() <= SLACK * average + 8.0;
+    let is_plausible = highest <= MOST && u64::from(buffer) * 8 <= u64::from(MOST) && (highest > 0 || buffer == 0);
+    if !is_near || !is_plausible {
+        found.residue("a btrt box gives bit rates that the track does not have");
+    }
+    Ok(())
 }
 
 /// Data reference: samples must lie in this very file.

@@ -2,22 +2,63 @@
 //! nothing that speaks to people. Facts from ITU-T H.264, H.265, the AV1 and VP9 bitstream specifications and
 //! ISO/IEC 14496-15.
 
-use super::bits::{BitReader, unescape};
+use super::bits::has_start_code;
 use super::bytes::Cursor;
 use super::sei::{self, Coding};
-use super::{Findings, damaged, fourcc};
+use super::{Findings, av1, damaged, fourcc, h264, h265, h265_sets, vp9};
 use crate::error::Result;
 use crate::types::finding::Rule;
 use crate::types::geometry::Size;
 
-/// Coding of a video track.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is wrong with a part of a sample.
+pub(super) type Flaw = (Rule, &'static str);
+
+/// Coding of a video track, and what is known of its pictures.
 pub(super) enum Codec {
     /// Bytes of a NAL unit's length field.
-    H264(usize),
-    H265(usize),
-    Vp9,
-    Av1,
+    H264(usize, h264::Sets),
+    H265(usize, h265::Sets),
+    Vp9(vp9::Stream),
+    Av1(av1::Stream),
+}
+
+impl Codec {
+    /// Bytes of a NAL unit's length field, for codings that have some.
+    pub(super) fn length_bytes(&self) -> Option<usize> {
+        match self {
+            Codec::H264(n, _) | Codec::H265(n, _) => Some(*n),
+            Codec::Vp9(_) | Codec::Av1(_) => None,
+        }
+    }
+
+    /// Checks one video sample; every byte of it must belong to a coded picture. `sample` is its number, for messages.
+    pub(super) fn check_sample(&mut self, data: &[u8], sample: usize, found: &mut Findings) -> Result<()> {
+        match self {
+            Codec::H264(n, sets) => {
+                sets.begin_sample();
+                check_nals(data, *n, Coding::H264, sample, &mut |nal| sets.slice(nal), found)
+            }
+            Codec::H265(n, sets) => {
+                sets.begin_sample();
+                check_nals(data, *n, Coding::H265, sample, &mut |nal| sets.slice(nal), found)
+            }
+            Codec::Vp9(stream) => stream.sample(data, sample, found),
+            Codec::Av1(stream) => stream.sample(data, sample, found),
+        }
+    }
+
+    /// What only all samples together tell.
+    pub(super) fn finish(&self, found: &mut Findings) {
+        let unused = match self {
+            Codec::H264(_, sets) => sets.unused(),
+            Codec::H265(_, sets) => sets.unused(),
+            Codec::Vp9(stream) => return stream.finish(found),
+            Codec::Av1(stream) => return stream.finish(found),
+        };
+        if unused > 0 {
+            found.push(Rule::UnusedData, format!("parameter sets that no picture uses: {unused}"));
+        }
+    }
 }
 
 /// Reads `avcC`, `hvcC`, `vpcC` or `av1C`.
@@ -31,40 +72,63 @@ pub(super) fn read_config(kind: &[u8], data: &[u8], shown: Size, found: &mut Fin
             if head[10..12] != [0, 0] || !c.is_empty() {
                 found.residue("the vpcC box carries initialization data");
             }
-            Ok(Codec::Vp9)
+            Ok(Codec::Vp9(vp9::Stream::new(shown)))
         }
         b"av1C" => {
             let mut c = Cursor::new(data, "the av1C box");
             c.take(4)?;
-            check_obus(c.rest(), &[1], "the av1C box", found)?;
-            Ok(Codec::Av1)
+            let mut stream = av1::Stream::default();
+            stream.configure(c.rest(), found)?;
+            Ok(Codec::Av1(stream))
         }
         other => Err(damaged(format!("unknown decoder configuration {}", fourcc(other)))),
     }
 }
 
 fn read_avcc(data: &[u8], shown: Size, found: &mut Findings) -> Result<Codec> {
-    let mut c = Cursor::new(data, "the avcC box");
+    const PLACE: &str = "the avcC box";
+    let mut c = Cursor::new(data, PLACE);
     let head = c.take(5)?;
     let (profile, length_bytes) = (head[1], usize::from(head[4] & 3) + 1);
-    let sps_count = c.u8()? & 31;
-    for _ in 0..sps_count {
+    let mut sets = h264::Sets::default();
+    let mut tails = Vec::new();
+    let sps_count = c.u8()?;
+    for _ in 0..sps_count & 31 {
         let len = c.u16()?;
         let nal = c.take(len.into())?;
-        expect_type(nal, 7, "the avcC box", found);
-        check_window(h264_window(nal)?, shown, found);
+        expect_type(nal, 7, PLACE, found);
+        let sequence = h264::sequence(nal)?;
+        check_window(&sequence.window, shown, found);
+        if head[1..4] != sequence.head {
+            found.residue("the avcC box gives another profile or level than its parameter sets");
+        }
+        // High profiles add chroma format, two depths and a count of sequence parameter set extensions.
+        let [luma, chroma] = sequence.depths;
+        tails.push([0xfc | sequence.chroma, 0xf8 | luma, 0xf8 | chroma, 0].map(|n| n as u8));
+        tell_set(sets.add_sequence(sequence), PLACE, found);
     }
     for _ in 0..c.u8()? {
         let len = c.u16()?;
-        expect_type(c.take(len.into())?, 8, "the avcC box", found);
+        let nal = c.take(len.into())?;
+        expect_type(nal, 8, PLACE, found);
+        tell_set(sets.add_picture(nal)?, PLACE, found);
     }
-    // High profiles add chroma format, two depths and a count of sequence parameter set extensions.
     let tail = c.rest();
-    let tail_ok = tail.is_empty() || (!matches!(profile, 66 | 77 | 88) && tail.len() == 4 && tail[3] == 0);
-    if !tail_ok {
+    let is_high = !matches!(profile, 66 | 77 | 88);
+    let is_tail_known = tail.is_empty() || is_high && tails.iter().all(|t| t == tail);
+    if !is_tail_known {
         found.residue(format!("{} bytes behind the parameter sets of the avcC box", tail.len()));
     }
-    Ok(Codec::H264(length_bytes))
+    if head[4] >> 2 != 0x3f || sps_count >> 5 != 7 {
+        found.residue("reserved bits of the avcC box are used");
+    }
+    Ok(Codec::H264(length_bytes, sets))
+}
+
+fn tell_set(flaw: Option<&str>, place: &str, found: &mut Findings) {
+    if let Some(flaw) = flaw {
+        found.residue(format!("{place} holds {flaw}"));
+    }
 }
 
 fn expect_type(nal: &[u8], kind: u8, place: &str, found: &mut Findings) {
@@ -74,8 +138,11 @@ fn expect_type(nal: &[u8], kind: u8, place: &str, found: &mut Findings) {
 }
 
 fn read_hvcc(data: &[u8], shown: Size, found: &mut Findings) -> Result<Codec> {
-    let mut c = Cursor::new(data, "the hvcC box");
-    let length_bytes = usize::from(c.take(22)?[21] & 3) + 1;
+    const PLACE: &str = "the hvcC box";
+    let mut c = Cursor::new(data, PLACE);
+    let head = c.take(22)?;
+    let length_bytes = usize::from(head[21] & 3) + 1;
+    let mut sets = h265::Sets::default();
     for _ in 0..c.u8()? {
         let kind = c.u8()? & 63;
         for _ in 0..c.u16()? {
@@ -83,32 +150,53 @@ fn read_hvcc(data: &[u8], shown: Size, found: &mut Findings) -> Result<Codec> {
             let nal = c.take(len.into())?;
             let real = nal.first().map(|b| b >> 1 & 63);
             if !nal.is_empty() && is_sei(nal, Coding::H265) {
-                sei::tell(nal, Coding::H265, true, "the hvcC box", found);
-            } else if real != Some(kind) || !(32..=34).contains(&kind) {
-                found.residue(format!("the hvcC box holds a NAL unit of type {}", real.unwrap_or(kind)));
-            } else if kind == 33 {
-                check_window(h265_window(nal)?, shown, found);
+                sei::tell(nal, Coding::H265, true, PLACE, found);
+                continue;
             }
+            if real != Some(kind) || !(32..=34).contains(&kind) {
+                found.residue(format!("the hvcC box holds a NAL unit of type {}", real.unwrap_or(kind)));
+                continue;
+            }
+            let flaw = match kind {
+                32 => sets.add_video(nal)?,
+                33 => {
+                    let sequence = h265_sets::sequence(nal)?;
+                    check_window(&sequence.window, shown, found);
+                    let [luma, chroma] = sequence.depths;
+                    let format = [0xfc | sequence.chroma, 0xf8 | luma, 0xf8 | chroma].map(|n| n as u8);
+                    // Android's muxer leaves the chroma format out.
+                    let is_format = head[17..19] == format[1..] && (head[16] == format[0] || head[16] == 0xfc);
+                    if head[1..13] != sequence.level || !is_format {
+                        found.residue("the hvcC box gives another profile, level or format than its parameter sets");
+                    }
+                    sets.add_sequence(sequence)
+                }
+                _ => sets.add_picture(nal)?,
+            };
+            tell_set(flaw, PLACE, found);
         }
     }
     if !c.is_empty() {
         found.residue(format!("{} bytes behind the parameter sets of the hvcC box", c.len()));
     }
-    Ok(Codec::H265(length_bytes))
+    if head[13] >> 4 != 15 || head[15] >> 2 != 0x3f {
+        found.residue("reserved bits of the hvcC box are used");
+    }
+    Ok(Codec::H265(length_bytes, sets))
 }
 
 /// Coded size, the cropping inside it and the block size that sizes round up to; luma samples.
-struct Window {
-    coded: (u64, u64),
-    left: u64,
-    right: u64,
-    top: u64,
-    bottom: u64,
-    block: (u64, u64),
+pub(super) struct Window {
+    pub coded: (u64, u64),
+    pub left: u64,
+    pub right: u64,
+    pub top: u64,
+    pub bottom: u64,
+    pub block: (u64, u64),
 }
 
 /// Cropping may only undo the rounding up to whole blocks: anything more hides picture that a player can show.
-fn check_window(w: Window, shown: Size, found: &mut Findings) {
+fn check_window(w: &Window, shown: Size, found: &mut Findings) {
     if w.left > 0 || w.top > 0 || w.right >= w.block.0 || w.bottom >= w.block.1 {
         found.push(Rule::CroppedPicture, "the video is cropped: its stream holds more picture than is shown");
     }
@@ -120,140 +208,12 @@ fn check_window(w: Window, shown: Size, found: &mut Findings) {
 
 /// Checks the cropping of a sequence parameter set; one that cannot be read is left to the decoder.
 pub(super) fn check_sequence(nal: &[u8], coding: Coding, shown: Size, found: &mut Findings) {
-    let window = if coding == Coding::H264 { h264_window(nal) } else { h265_window(nal) };
+    let window = match coding {
+        Coding::H264 => h264::sequence(nal).map(|s| s.window),
+        Coding::H265 => h265_sets::sequence(nal).map(|s| s.window),
+    };
     if let Ok(window) = window {
-        check_window(window, shown, found);
-    }
-}
-
-/// ITU-T H.264, section 7.3.2.1.1.
-fn h264_window(nal: &[u8]) -> Result<Window> {
-    let data = unescape(nal.get(1..).unwrap_or_default());
-    let mut b = BitReader::new(&data);
-    let profile = b.bits(8)?;
-    b.skip(16)?;
-    b.ue()?;
-    let mut chroma = 1;
-    if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
-        chroma = b.ue()?;
-        if chroma == 3 {
-            b.skip(1)?;
-        }
-        b.ue()?;
-        b.ue()?;
-        b.skip(1)?;
-        if b.bit()? {
-            skip_scaling_lists(&mut b, if chroma == 3 { 12 } else { 8 })?;
-        }
-    }
-    b.ue()?;
-    skip_order_count(&mut b)?;
-    b.ue()?;
-    b.skip(1)?;
-    let width = (u64::from(b.ue()?) + 1) * 16;
-    let map_height = (u64::from(b.ue()?) + 1) * 16;
-    let frames_only = b.bit()?;
-    if !frames_only {
-        b.skip(1)?;
-    }
-    b.skip(1)?;
-    let fields = if frames_only { 1 } else { 2 };
-    let unit_x = if matches!(chroma, 1 | 2) { 2 } else { 1 };
-    let unit_y = if chroma == 1 { 2 } else { 1 } * fields;
-    let crop = if b.bit()? { [b.ue()?, b.ue()?, b.ue()?, b.ue()?] } else { [0; 4] }.map(u64::from);
-    Ok(Window {
-        coded: (width, map_height * fields),
-        left: crop[0] * unit_x,
-        right: crop[1] * unit_x,
-        top: crop[2] * unit_y,
-        bottom: crop[3] * unit_y,
-        block: (16, 16 * fields),
-    })
-}
-
-fn skip_scaling_lists(b: &mut BitReader<'_>, lists: usize) -> Result<()> {
-    for i in 0..lists {
-        if !b.bit()? {
-            continue;
-        }
-        let (mut last, mut next) = (8i64, 8i64);
-        for _ in 0..if i < 6 { 16 } else { 64 } {
-            if next != 0 {
-                next = (last + b.se()?).rem_euclid(256);
-            }
-            last = if next == 0 { last } else { next };
-        }
-    }
-    Ok(())
-}
-
-fn skip_order_count(b: &mut BitReader<'_>) -> Result<()> {
-    match b.ue()? {
-        0 => b.ue().map(drop),
-        1 => {
-            b.skip(1)?;
-            b.se()?;
-            b.se()?;
-            let cycle = b.ue()?;
-            (0..cycle).try_for_each(|_| b.se().map(drop))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// ITU-T H.265, section 7.3.2.2.
-fn h265_window(nal: &[u8]) -> Result<Window> {
-    let data = unescape(nal.get(2..).unwrap_or_default());
-    let mut b = BitReader::new(&data);
-    b.skip(4)?;
-    let sub_layers = b.bits(3)?;
-    b.skip(1)?;
-    // General profile, tier and level; then which of them each sub-layer repeats.
-    b.skip(96)?;
-    let present: Vec<(bool, bool)> = (0..sub_layers).map(|_| Ok((b.bit()?, b.bit()?))).collect::<Result<_>>()?;
-    if sub_layers > 0 {
-        b.skip(2 * (8 - sub_layers.min(8)))?;
-    }
-    for (profile, level) in present {
-        b.skip(if profile { 88 } else { 0 } + if level { 8 } else { 0 })?;
-    }
-    b.ue()?;
-    let chroma = b.ue()?;
-    if chroma == 3 {
-        b.skip(1)?;
-    }
-    let coded = (u64::from(b.ue()?), u64::from(b.ue()?));
-    let unit_x = if matches!(chroma, 1 | 2) { 2 } else { 1 };
-    let unit_y = if chroma == 1 { 2 } else { 1 };
-    let crop = if b.bit()? { [b.ue()?, b.ue()?, b.ue()?, b.ue()?] } else { [0; 4] }.map(u64::from);
-    b.ue()?;
-    b.ue()?;
-    b.ue()?;
-    for _ in if b.bit()? { 0 } else { sub_layers }..=sub_layers {
-        b.ue()?;
-        b.ue()?;
-        b.ue()?;
-    }
-    let log2_block = b.ue()?.saturating_add(3).min(6);
-    Ok(Window {
-        coded,
-        left: crop[0] * unit_x,
-        right: crop[1] * unit_x,
-        top: crop[2] * unit_y,
-        bottom: crop[3] * unit_y,
-        block: (1 << log2_block, 1 << log2_block),
-    })
-}
-
-/// Checks one video sample; every byte of it must belong to a coded picture. `sample` is its number, for messages.
-pub(super) fn check_sample(codec: Codec, data: &[u8], sample: usize, found: &mut Findings) -> Result<()> {
-    match codec {
-        Codec::H264(n) => check_nals(data, n, Coding::H264, sample, found),
-        Codec::H265(n) => check_nals(data, n, Coding::H265, sample, found),
-        Codec::Av1 => check_obus(data, &[1, 3, 4, 6, 7], &format!("sample {sample}"), found),
-        // A frame's own length is only known by decoding it.
-        Codec::Vp9 if data.is_empty() => Err(damaged(format!("sample {sample} is empty"))),
-        Codec::Vp9 => Ok(()),
+        check_window(&window, shown, found);
     }
 }
 
@@ -286,7 +246,14 @@ fn is_sei(nal: &[u8], coding: Coding) -> bool {
     }
 }
 
-fn check_nals(data: &[u8], length_bytes: usize, coding: Coding, sample: usize, found: &mut Findings) -> Result<()> {
+fn check_nals(
+    data: &[u8],
+    length_bytes: usize,
+    coding: Coding,
+    sample: usize,
+    slice: &mut dyn FnMut(&[u8]) -> Option<Flaw>,
+    found: &mut Findings,
+) -> Result<()> {
     let fault = if coding == Coding::H264 { h264_fault } else { h265_fault };
     let mut c = Cursor::new(data, "a video sample");
     let mut pictures = 0;
@@ -301,8 +268,17 @@ fn check_nals(data: &[u8], length_bytes: usize, coding: Coding, sample: usize, f
             found.residue(format!("sample {sample} holds {what}"));
         } else {
             pictures += 1;
-            if nal.last() == Some(&0) {
+            if let Some((rule, what)) = slice(nal) {
+                found.push(rule, format!("sample {sample} holds {what}, {len} bytes"));
+            }
+            if nal.ends_with(&[0]) || nal.ends_with(&[0, 0, 3]) {
                 found.residue(format!("sample {sample} has zero bytes behind a slice"));
+            }
+            // Some encoders fill up to whole words with zeros, which the line above tells.
+            let end = nal.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+            if has_start_code(&nal[..end]) {
+                found
+                    .push(Rule::UnusedData, format!("sample {sample} has bytes behind a slice that no slice can hold"));
             }
         }
     }
@@ -310,39 +286,6 @@ fn check_nals(data: &[u8], length_bytes: usize, coding: Coding, sample: usize, f
         found.frame_table(format!("sample {sample} holds no picture"));
     }
     Ok(())
-}
-
-/// AV1 open bitstream units: only types of `allowed`, AV1 specification section 5.3.
-fn check_obus(data: &[u8], allowed: &[u8], place: &str, found: &mut Findings) -> Result<()> {
-    let mut c = Cursor::new(data, "an AV1 unit");
-    while !c.is_empty() {
-        let head = c.u8()?;
-        if head & 4 != 0 && c.u8()? != 0 {
-            found.residue(format!("{place} holds a second AV1 layer"));
-        }
-        let len = if head & 2 != 0 { leb128(&mut c)? } else { c.len() };
-        c.take(len)?;
-        let kind = head >> 3 & 15;
-        if !allowed.contains(&kind) {
-            found.push(
-                Rule::StreamData,
-                format!("{place} holds an AV1 unit of type {kind} (metadata, padding or unknown)"),
-            );
-        }
-    }
-    Ok(())
-}
-
-fn leb128(c: &mut Cursor<'_>) -> Result<usize> {
-    let mut value = 0u64;
-    for i in 0..8 {
-        let byte = c.u8()?;
-        value |= u64::from(byte & 0x7f) << (7 * i);
-        if byte & 0x80 == 0 {
-            return usize::try_from(value).map_err(|_| damaged("an AV1 unit is too long"));
-        }
-    }
-    Err(damaged("an AV1 unit has a length that does not end"))
 }
 
 /// Strings that encoders leave inside audio frames.

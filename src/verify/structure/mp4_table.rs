@@ -32,6 +32,8 @@ pub(super) struct Samples {
     pub offsets: Vec<u64>,
     /// Composition time of each sample, ticks of the track's timescale.
     pub times: Vec<i64>,
+    /// Length of all samples, ticks.
+    pub duration: i64,
     /// Length of the last sample in decoding order, ticks.
     pub last_delta: u32,
     /// First byte and length of each chunk.
@@ -41,17 +43,23 @@ pub(super) struct Samples {
 }
 
 impl Samples {
+    /// Bits a second on average, by their count of ticks.
+    pub(super) fn bit_rate(&self, timescale: u32) -> f64 {
+        let bits: u64 = self.sizes.iter().map(|s| u64::from(*s) * 8).sum();
+        bits as f64 * f64::from(timescale) / self.duration.max(1) as f64
+    }
+
     pub(super) fn read(raw: &RawTables<'_>) -> Result<Samples> {
         let need = |table: Option<&'_ [u8]>, name: &str| -> Result<Vec<u8>> {
             table.map(<[u8]>::to_vec).ok_or_else(|| damaged(format!("a track has no {name} table")))
         };
         let sizes = read_sizes(&need(raw.stsz, "stsz")?)?;
-        let (times, last_delta) = read_times(&need(raw.stts, "stts")?, raw.ctts, sizes.len())?;
+        let (times, duration, last_delta) = read_times(&need(raw.stts, "stts")?, raw.ctts, sizes.len())?;
         let (table, long) = raw.chunks.ok_or_else(|| damaged("a track has no chunk offset table"))?;
         let (offsets, chunks) = read_places(&need(raw.stsc, "stsc")?, table, long, &sizes)?;
         check_side_tables(raw, sizes.len())?;
         let sync = raw.stss.map(|t| read_sync(t, sizes.len())).transpose()?;
-        Ok(Samples { sizes, offsets, times, last_delta, chunks, sync })
+        Ok(Samples { sizes, offsets, times, duration, last_delta, chunks, sync })
     }
 }
 
@@ -74,6 +82,14 @@ fn entries(c: &mut Cursor<'_>, entry_bytes: usize, what: &str) -> Result<usize> 
     Ok(count)
 }
 
+/// Count of samples and the value that they have in common. A run of none could hold any value.
+fn run(c: &mut Cursor<'_>, what: &str) -> Result<(u32, u32)> {
+    match (c.u32()?, c.u32()?) {
+        (0, _) => Err(damaged(format!("{what} has an entry for no sample"))),
+        entry => Ok(entry),
+    }
+}
+
 fn read_sizes(data: &[u8]) -> Result<Vec<u32>> {
     let (mut c, _) = full(data, "the stsz table")?;
     let fixed = c.u32()?;
@@ -91,12 +107,13 @@ fn read_sizes(data: &[u8]) -> Result<Vec<u32>> {
     Ok(vec![fixed; count as usize])
 }
 
-fn read_times(stts: &[u8], ctts: Option<&[u8]>, samples: usize) -> Result<(Vec<i64>, u32)> {
+/// Time of each sample, length of all and of the last.
+fn read_times(stts: &[u8], ctts: Option<&[u8]>, samples: usize) -> Result<(Vec<i64>, i64, u32)> {
     let (mut c, _) = full(stts, "the stts table")?;
     let mut times = Vec::with_capacity(samples);
     let (mut now, mut last_delta) = (0i64, 0u32);
     for _ in 0..entries(&mut c, 8, "the stts table")? {
-        let (count, delta) = (c.u32()?, c.u32()?);
+        let (count, delta) = run(&mut c, "the stts table")?;
         if count as usize > samples - times.len() {
             return Err(damaged("the stts table names more samples than there are"));
         }
@@ -112,14 +129,14 @@ fn read_times(stts: &[u8], ctts: Option<&[u8]>, samples: usize) -> Result<(Vec<i
     if let Some(ctts) = ctts {
         add_offsets(ctts, &mut times)?;
     }
-    Ok((times, last_delta))
+    Ok((times, now, last_delta))
 }
 
 fn add_offsets(ctts: &[u8], times: &mut [i64]) -> Result<()> {
     let (mut c, version) = full(ctts, "the ctts table")?;
     let mut rest = times.iter_mut();
     for _ in 0..entries(&mut c, 8, "the ctts table")? {
-        let (count, raw) = (c.u32()?, c.u32()?);
+        let (count, raw) = run(&mut c, "the ctts table")?;
         let offset = if version == 0 { i64::from(raw) } else { i64::from(raw as i32) };
         for _ in 0..count {
             let time = rest.next().ok_or_else(|| damaged("the ctts table names more samples than there are"))?;
@@ -193,8 +210,12 @@ fn check_side_tables(raw: &RawTables<'_>, samples: usize) -> Result<()> {
         }
         let mut members = 0u64;
         for _ in 0..entries(&mut c, 8, "the sbgp table")? {
-            members += u64::from(c.u32()?);
-            c.u32()?;
+            let (count, group) = run(&mut c, "the sbgp table")?;
+            members += u64::from(count);
+            // In none, or as the one description says.
+            if group > 1 {
+                return Err(damaged("the sbgp table names a group that is not described"));
+            }
         }
         if members != samples as u64 {
             return Err(damaged("the sbgp table does not name each sample once"));

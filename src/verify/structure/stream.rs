@@ -1,7 +1,7 @@
 //! Coded streams of containers that have no strict reader here: what their units speak of besides the picture.
 
 use super::Findings;
-use super::mp4_codec::{Codec, check_sequence, read_config};
+use super::mp4_codec::{check_sequence, read_config};
 use super::sei::{self, Coding};
 use crate::types::finding::{Finding, Rule};
 use crate::types::geometry::Size;
@@ -29,9 +29,7 @@ impl StreamScan {
         if extradata.first() == Some(&1) {
             let kind: &[u8] = if coding == Coding::H264 { b"avcC" } else { b"hvcC" };
             let mut found = Findings::default();
-            if let Ok(Codec::H264(n) | Codec::H265(n)) = read_config(kind, extradata, size, &mut found) {
-                scan.length_bytes = Some(n);
-            }
+            scan.length_bytes = read_config(kind, extradata, size, &mut found).ok().and_then(|c| c.length_bytes());
             scan.tell(found);
         } else {
             scan.packet(extradata);

@@ -1,104 +1,14 @@
 //! The strict MP4 reader against files of the FFmpeg command, clean ones and ones with planted residue.
 
-use std::path::Path;
-use std::process::Command;
+mod common;
+mod samples;
 
 use proptest::prelude::*;
 use withhold::types::finding::Rule;
 use withhold::types::geometry::Size;
-use withhold::types::limits::Limits;
-use withhold::verify::structure::{Expect, Facts, Mp4Facts, inspect};
+use withhold::verify::structure::{Expect, inspect};
 
-/// Muxer options of a finished file.
-const MUX: &str = "-map_metadata -1 -fflags +bitexact -flags +bitexact -empty_hdlr_name 1";
-const VIDEO: &str = "-f lavfi -i testsrc=s=322x184:r=25:d=1 -pix_fmt yuv420p";
-/// The same with sound.
-const BOTH: &str = "-f lavfi -i testsrc=s=322x184:r=25:d=1 -f lavfi -i sine=d=1 -pix_fmt yuv420p";
-const H264: &str = "-c:v libx264 -preset veryfast -threads 1";
-const NO_SEI: &str = "-bsf:v filter_units=remove_types=6";
-
-fn ffmpeg(folder: &Path, line: &str, output: &str) -> Vec<u8> {
-    let path = folder.join(output);
-    let done = Command::new("ffmpeg")
-        .args(["-hide_banner", "-loglevel", "error", "-nostdin", "-y"])
-        .args(line.split_whitespace())
-        .arg(&path)
-        .current_dir(folder)
-        .output()
-        .expect("the ffmpeg command runs");
-    assert!(done.status.success(), "ffmpeg {line}: {}", String::from_utf8_lossy(&done.stderr));
-    std::fs::read(path).unwrap()
-}
-
-/// Encodes, then copies into MP4, so that the muxer knows no encoder's name.
-fn clip(encode: &str, mux: &str) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    ffmpeg(folder.path(), &format!("{VIDEO} {encode} -fflags +bitexact -flags +bitexact"), "video.nut");
-    ffmpeg(folder.path(), &format!("-i video.nut -c copy {MUX} {mux}"), "out.mp4")
-}
-
-/// A clean H.264 clip with its index at the end, so that the index can grow without moving samples.
-fn plain() -> Vec<u8> {
-    clip(&format!("{H264} {NO_SEI}"), "")
-}
-
-fn read(data: &[u8], audio: bool) -> withhold::Result<Mp4Facts> {
-    match inspect(&data.to_vec(), &Expect { audio, limits: Limits::default() })? {
-        Facts::Clip(facts) => Ok(facts),
-        Facts::Photo(_) => panic!("a clip was read as a photo"),
-    }
-}
-
-/// Range of a box along a path of kinds.
-fn find(data: &[u8], path: &[&str]) -> std::ops::Range<usize> {
-    let (mut start, mut end) = (0, data.len());
-    let mut found = 0..0;
-    for kind in path {
-        let mut at = start;
-        loop {
-            assert!(at + 8 <= end, "no box {kind}");
-            let size = u32::from_be_bytes(data[at..at + 4].try_into().unwrap()) as usize;
-            if &data[at + 4..at + 8] == kind.as_bytes() {
-                found = at..at + size;
-                (start, end) = (at + 8, at + size);
-                break;
-            }
-            at += size;
-        }
-    }
-    found
-}
-
-fn boxed(kind: &str, content: &[u8]) -> Vec<u8> {
-    let mut out = (content.len() as u32 + 8).to_be_bytes().to_vec();
-    out.extend_from_slice(kind.as_bytes());
-    out.extend_from_slice(content);
-    out
-}
-
-/// Appends to the content of a box and enlarges it and all around it.
-fn grow(mut data: Vec<u8>, path: &[&str], more: &[u8]) -> Vec<u8> {
-    let at = find(&data, path).end;
-    for depth in 1..=path.len() {
-        let range = find(&data, &path[..depth]);
-        let size = (range.len() + more.len()) as u32;
-        data[range.start..range.start + 4].copy_from_slice(&size.to_be_bytes());
-        if depth < path.len() {
-            // Keep the walk right while only outer sizes are new.
-            assert!(range.end >= at);
-        }
-    }
-    data.splice(at..at, more.iter().copied());
-    data
-}
-
-/// Changes one byte inside a box, at an offset behind its header.
-fn patch(mut data: Vec<u8>, path: &[&str], offset: usize, value: u8) -> Vec<u8> {
-    let start = find(&data, path).start + 8 + offset;
-    assert_ne!(data[start], value, "the patch changes nothing");
-    data[start] = value;
-    data
-}
+use common::{BOTH, H264, MUX, NO_SEI, VIDEO, boxed, clip, ffmpeg, find, grow, patch, plain, read};
 
 #[test]
 fn clean_clips_have_no_findings() {
@@ -152,6 +62,8 @@ fn an_aac_encoder_that_names_itself_is_found() {
     assert_eq!(rules, [Rule::EncoderString]);
 }
 
+const STSD: [&str; 6] = ["moov", "trak", "mdia", "minf", "stbl", "stsd"];
+
 /// Each residue in a file of its own.
 #[test]
 fn planted_residue_in_boxes_is_found() {
@@ -161,6 +73,11 @@ fn planted_residue_in_boxes_is_found() {
     let trak = ["moov", "trak"];
     let stbl = ["moov", "trak", "mdia", "minf", "stbl"];
     let elst_start = 8 + 4 + 4;
+    let stsd = &base[find(&base, &STSD)];
+    // Offsets of content, behind the header of `stsd`.
+    let of_stsd = |kind: &[u8]| stsd.windows(4).position(|w| w == kind).expect("the box is there") - 4;
+    let (config, rates) = (of_stsd(b"avcC"), of_stsd(b"btrt"));
+    let config_end = config - 8 + usize::from(stsd[config + 3]);
     let cases = [
         ("user data", grow(base.clone(), &["moov"], &boxed("udta", b"hello")), Rule::Metadata),
         ("a tag", grow(base.clone(), &["moov", "udta", "meta"], &boxed("free", b"x")), Rule::UnknownPart),
@@ -201,6 +118,13 @@ fn planted_residue_in_boxes_is_found() {
             Rule::EncoderString,
         ),
         ("brand", patch(base.clone(), &["ftyp"], 1, b'z'), Rule::Residue),
+        ("minor version", patch(base.clone(), &["ftyp"], 5, b'S'), Rule::Residue),
+        ("level", patch(base.clone(), &STSD, config + 3, 0x77), Rule::Residue),
+        ("format", patch(base.clone(), &STSD, config_end - 4, 0xfe), Rule::Residue),
+        ("reserved bits", patch(base.clone(), &STSD, config + 4, 3), Rule::Residue),
+        ("buffer", patch(base.clone(), &STSD, rates, b'S'), Rule::Residue),
+        ("highest bit rate", patch(base.clone(), &STSD, rates + 4, 0xf0), Rule::Residue),
+        ("bit rate", patch(base.clone(), &STSD, rates + 9, 0x7f), Rule::Residue),
     ];
     for (name, data, rule) in cases {
         let facts = read(&data, false).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -309,6 +233,21 @@ fn cut_off_files_are_errors_or_findings() {
     let data = clip(&format!("{H264} {NO_SEI}"), "-movflags +faststart");
     for len in (0..data.len()).step_by(37) {
         assert!(read(&data[..len], false).is_err(), "cut at {len}");
+    }
+}
+
+/// An entry for no sample may hold anything.
+#[test]
+fn tables_with_empty_entries_are_errors() {
+    let base = plain();
+    for (name, entry) in [("stts", [0u32, 0x5345_4352]), ("ctts", [0, 0x5345_4352])] {
+        let path = ["moov", "trak", "mdia", "minf", "stbl", name];
+        let bytes: Vec<u8> = entry.iter().flat_map(|n| n.to_be_bytes()).collect();
+        let mut data = grow(base.clone(), &path, &bytes);
+        let count = find(&data, &path).start + 12;
+        data[count + 3] += 1;
+        let told = read(&data, false).expect_err(name).to_string();
+        assert!(told.contains("an entry for no sample"), "{name}: {told}");
     }
 }
 

@@ -44,9 +44,13 @@ fn wait_for_worker(run: &mut Child) -> i32 {
 
 /// Starts a run that takes seconds.
 fn start(scratch: &Scratch) -> Child {
-    let mut command = scratch.command();
+    let program = scratch.command();
+    // Whoever runs the tests may have the signal of a closed terminal ignored, as `nohup` does.
+    let mut command = std::process::Command::new("env");
+    command.arg("--default-signal=HUP").arg(program.get_program());
     command.args(["redact", fixture("demo/interview.mp4").to_str().unwrap(), "-o", "out"]);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().unwrap()
+    command.current_dir(scratch.path("")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0).spawn().unwrap()
 }
 
 #[test]

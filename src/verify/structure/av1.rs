@@ -3,7 +3,7 @@
 
 use super::bits::BitReader;
 use super::bytes::Cursor;
-use super::hidden::{HiddenPictures, SLOTS};
+use super::hidden::{Header, HiddenPictures, SLOTS, tell_shown};
 use super::{Findings, damaged};
 use crate::error::Result;
 use crate::types::finding::Rule;
@@ -47,20 +47,6 @@ struct Sequence {
     integer_motion: u32,
     order_bits: u32,
     is_whole: bool,
-}
-
-/// First part of a frame header.
-enum Header {
-    /// Shows a slot once more; whether that is all there is.
-    Existing {
-        slot: usize,
-        is_whole: bool,
-    },
-    Picture {
-        is_shown: bool,
-        slots: Vec<usize>,
-        refresh: u32,
-    },
 }
 
 impl Stream {
@@ -112,39 +98,23 @@ impl Stream {
                 other => unknown(other, &place, found),
             }
         }
-        match shown {
-            1 => {}
-            0 => found.frame_table(format!("{place} shows no picture")),
-            n => found.push(Rule::ExtraPicture, format!("{place} shows {n} pictures")),
-        }
+        tell_shown(shown, &place, found);
         Ok(())
     }
 
     /// Whether a frame is shown.
     fn frame(&mut self, body: &[u8], kind: u8, place: &str, found: &mut Findings) -> Result<bool> {
         let (_, sequence) = self.sequence.as_ref().ok_or_else(|| damaged("an AV1 frame comes before its sequence"))?;
-        match read_header(body, sequence)? {
-            Header::Existing { slot, is_whole } => {
-                self.hidden.used(slot);
-                if !is_whole || kind == FRAME {
-                    found.push(Rule::UnusedData, format!("{place} has bytes behind a frame that repeats another"));
-                }
-                Ok(true)
-            }
-            Header::Picture { is_shown, slots, refresh } => {
-                slots.into_iter().for_each(|slot| self.hidden.used(slot));
-                if self.hidden.stored(refresh, is_shown) > 0 {
-                    found.push(Rule::HiddenFrames, format!("{place}: a hidden picture that nothing refers to"));
-                }
-                Ok(is_shown)
-            }
-        }
+        let header = match read_header(body, sequence)? {
+            // Such a frame has a header alone.
+            Header::Existing { slot, is_whole } => Header::Existing { slot, is_whole: is_whole && kind != FRAME },
+            header => header,
+        };
+        Ok(self.hidden.frame(header, place, found))
     }
 
     pub(super) fn finish(&self, found: &mut Findings) {
-        if self.hidden.unused() > 0 {
-            found.push(Rule::HiddenFrames, "the video ends with a hidden picture that nothing refers to");
-        }
+        self.hidden.finish(found);
     }
 }
 

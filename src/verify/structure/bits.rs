@@ -95,6 +95,28 @@ pub(super) fn has_start_code(nal: &[u8]) -> bool {
     nal.windows(3).any(|w| w[0] == 0 && w[1] == 0 && w[2] < 3)
 }
 
+/// How pictures are meant to be shown: the usability information of H.264 (section E.1.1) and of H.265 (E.2.1) begins with
+/// it.
+pub(super) fn skip_display(b: &mut BitReader<'_>) -> Result<()> {
+    // An aspect ratio of its own has two numbers.
+    if b.bit()? && b.bits(8)? == 255 {
+        b.skip(32)?;
+    }
+    if b.bit()? {
+        b.skip(1)?;
+    }
+    if b.bit()? {
+        b.skip(4)?;
+        if b.bit()? {
+            b.skip(24)?;
+        }
+    }
+    if b.bit()? {
+        b.skip_ue(2)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bits::{BitReader, unescape};
+use super::bits::{BitReader, skip_display, unescape};
 use super::damaged;
 use super::mp4_codec::{Flaw, Window};
 use crate::error::Result;
@@ -146,22 +146,7 @@ fn skip_usability(b: &mut BitReader<'_>) -> Result<()> {
     if !b.bit()? {
         return Ok(());
     }
-    // An aspect ratio of its own has two numbers.
-    if b.bit()? && b.bits(8)? == 255 {
-        b.skip(32)?;
-    }
-    if b.bit()? {
-        b.skip(1)?;
-    }
-    if b.bit()? {
-        b.skip(4)?;
-        if b.bit()? {
-            b.skip(24)?;
-        }
-    }
-    if b.bit()? {
-        b.skip_ue(2)?;
-    }
+    skip_display(b)?;
     if b.bit()? {
         b.skip(65)?;
     }

@@ -1,6 +1,6 @@
 //! Parameter sets of H.265 (ITU-T H.265), read down to their last bit so that nothing can stand behind it.
 
-use super::bits::{BitReader, unescape};
+use super::bits::{BitReader, skip_display, unescape};
 use super::damaged;
 use super::mp4_codec::Window;
 use crate::error::Result;
@@ -257,21 +257,7 @@ fn predicted_set(b: &mut BitReader<'_>, before: &[i64], after: &[i64]) -> Result
 
 /// Usability information, section E.2.1.
 fn skip_usability(b: &mut BitReader<'_>, sub_layers: u32) -> Result<()> {
-    if b.bit()? && b.bits(8)? == 255 {
-        b.skip(32)?;
-    }
-    if b.bit()? {
-        b.skip(1)?;
-    }
-    if b.bit()? {
-        b.skip(4)?;
-        if b.bit()? {
-            b.skip(24)?;
-        }
-    }
-    if b.bit()? {
-        b.skip_ue(2)?;
-    }
+    skip_display(b)?;
     b.skip(3)?;
     if b.bit()? {
         b.skip_ue(4)?;

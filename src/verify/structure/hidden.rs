@@ -3,8 +3,29 @@
 
 use std::collections::BTreeSet;
 
+use super::Findings;
+use crate::types::finding::Rule;
+
 /// Slots of a decoder for reference pictures.
 pub(super) const SLOTS: usize = 8;
+
+/// First part of a frame header: what is shown, and what is kept.
+#[derive(Debug, PartialEq)]
+pub(super) enum Header {
+    /// Shows a slot once more; whether that is all there is.
+    Existing { slot: usize, is_whole: bool },
+    /// Slots that it refers to; bits of those that it goes into.
+    Picture { is_shown: bool, slots: Vec<usize>, refresh: u32 },
+}
+
+/// Tells unless a sample shows one picture.
+pub(super) fn tell_shown(shown: u32, place: &str, found: &mut Findings) {
+    match shown {
+        1 => {}
+        0 => found.frame_table(format!("{place} shows no picture")),
+        n => found.push(Rule::ExtraPicture, format!("{place} shows {n} pictures")),
+    }
+}
 
 /// Follows the pictures that are not shown through the slots.
 #[derive(Default)]
@@ -15,15 +36,41 @@ pub(super) struct HiddenPictures {
 }
 
 impl HiddenPictures {
+    /// Follows the next frame; gives whether it is shown.
+    pub(super) fn frame(&mut self, header: Header, place: &str, found: &mut Findings) -> bool {
+        match header {
+            Header::Existing { slot, is_whole } => {
+                self.used(slot);
+                if !is_whole {
+                    found.push(Rule::UnusedData, format!("{place} has bytes behind a frame that repeats another"));
+                }
+                true
+            }
+            Header::Picture { is_shown, slots, refresh } => {
+                slots.into_iter().for_each(|slot| self.used(slot));
+                if self.stored(refresh, is_shown) > 0 {
+                    found.push(Rule::HiddenFrames, format!("{place}: a hidden picture that nothing refers to"));
+                }
+                is_shown
+            }
+        }
+    }
+
+    pub(super) fn finish(&self, found: &mut Findings) {
+        if self.unused() > 0 {
+            found.push(Rule::HiddenFrames, "the video ends with a hidden picture that nothing refers to");
+        }
+    }
+
     /// A later picture refers to a slot, or it is shown.
-    pub(super) fn used(&mut self, slot: usize) {
+    fn used(&mut self, slot: usize) {
         if let Some(number) = self.waiting.get(slot).copied().flatten() {
             self.waiting.iter_mut().filter(|w| **w == Some(number)).for_each(|w| *w = None);
         }
     }
 
     /// A picture goes into the slots of the bits of `mask`. Gives how many hidden ones are gone without use.
-    pub(super) fn stored(&mut self, mask: u32, is_shown: bool) -> usize {
+    fn stored(&mut self, mask: u32, is_shown: bool) -> usize {
         let before = self.numbers();
         self.count += 1;
         let new = (!is_shown).then_some(self.count);
@@ -38,7 +85,7 @@ impl HiddenPictures {
     }
 
     /// How many are left without use at the end.
-    pub(super) fn unused(&self) -> usize {
+    fn unused(&self) -> usize {
         self.numbers().len()
     }
 

@@ -4,34 +4,18 @@
 use super::Findings;
 use super::bits::BitReader;
 use super::damaged;
-use super::hidden::HiddenPictures;
+use super::hidden::{Header, HiddenPictures, tell_shown};
 use crate::error::Result;
 use crate::types::finding::Rule;
 use crate::types::geometry::Size;
 
 /// What a key frame's header has in its second to fourth byte (profiles 0 to 2).
-const SYNC: [u8; 3] = [0x49, 0x83, 0x42];
+const SYNC: u32 = 0x49_8342;
 
 /// The pictures of one track.
 pub(super) struct Stream {
     size: Size,
     hidden: HiddenPictures,
-}
-
-/// First part of a frame header.
-#[derive(Debug, PartialEq)]
-enum Header {
-    /// Shows a slot once more; whether that is all there is.
-    Existing {
-        slot: usize,
-        is_whole: bool,
-    },
-    Picture {
-        is_shown: bool,
-        slots: Vec<usize>,
-        refresh: u32,
-        key_size: Option<Size>,
-    },
 }
 
 impl Stream {
@@ -46,57 +30,30 @@ impl Stream {
         if data.is_empty() {
             return Err(damaged(format!("sample {sample} is empty")));
         }
+        let place = format!("sample {sample}");
         let mut shown = 0;
         for frame in frames(data, sample)? {
-            match read_header(frame).map_err(|e| damaged(format!("sample {sample}: {}", e.message())))? {
-                Header::Existing { slot, is_whole } => {
-                    self.hidden.used(slot);
-                    shown += 1;
-                    if !is_whole {
-                        found.push(
-                            Rule::UnusedData,
-                            format!("sample {sample} has bytes behind a frame that repeats another"),
-                        );
-                    }
-                }
-                Header::Picture { is_shown, slots, refresh, .. } => {
-                    slots.into_iter().for_each(|slot| self.hidden.used(slot));
-                    if self.hidden.stored(refresh, is_shown) > 0 {
-                        found.push(
-                            Rule::HiddenFrames,
-                            format!("sample {sample}: a hidden picture that nothing refers to"),
-                        );
-                    }
-                    shown += u32::from(is_shown);
-                    if let Some(at) = self.second_key(frame) {
-                        found.push(Rule::ExtraPicture, format!("sample {sample} holds a second picture at byte {at}"));
-                    }
-                }
+            let (header, _) = read_header(frame).map_err(|e| damaged(format!("{place}: {}", e.message())))?;
+            let is_picture = matches!(header, Header::Picture { .. });
+            shown += u32::from(self.hidden.frame(header, &place, found));
+            if let Some(at) = is_picture.then(|| self.second_key(frame)).flatten() {
+                found.push(Rule::ExtraPicture, format!("{place} holds a second picture at byte {at}"));
             }
         }
-        match shown {
-            1 => {}
-            0 => found.frame_table(format!("sample {sample} shows no picture")),
-            n => found.push(Rule::ExtraPicture, format!("sample {sample} shows {n} pictures")),
-        }
+        tell_shown(shown, &place, found);
         Ok(())
     }
 
     /// Where a key frame begins that no index names. The end of a frame is only known by decoding it; a header with the
     /// track's size has more than fifty bits that do not come by chance.
     fn second_key(&self, frame: &[u8]) -> Option<usize> {
-        let is_key = |rest: &[u8]| match read_header(rest) {
-            Ok(Header::Picture { key_size, .. }) => key_size == Some(self.size),
-            _ => false,
-        };
-        let syncs = frame.windows(3).enumerate().skip(2).filter(|(_, w)| *w == SYNC);
+        let is_key = |rest: &[u8]| read_header(rest).is_ok_and(|(_, key_size)| key_size == Some(self.size));
+        let syncs = frame.windows(3).enumerate().skip(2).filter(|(_, w)| **w == SYNC.to_be_bytes()[1..]);
         syncs.map(|(at, _)| at - 1).find(|at| is_key(&frame[*at..]))
     }
 
     pub(super) fn finish(&self, found: &mut Findings) {
-        if self.hidden.unused() > 0 {
-            found.push(Rule::HiddenFrames, "the video ends with a hidden picture that nothing refers to");
-        }
+        self.hidden.finish(found);
     }
 }
 
@@ -122,7 +79,8 @@ fn frames(data: &[u8], sample: usize) -> Result<Vec<&[u8]>> {
     if rest.is_empty() { Ok(out) } else { Err(damaged(format!("sample {sample} holds more than its index names"))) }
 }
 
-fn read_header(data: &[u8]) -> Result<Header> {
+/// Also the size of pictures that a key frame begins.
+fn read_header(data: &[u8]) -> Result<(Header, Option<Size>)> {
     let mut b = BitReader::new(data);
     if b.bits(2)? != 2 {
         return Err(damaged("a frame does not begin like one of VP9"));
@@ -134,14 +92,14 @@ fn read_header(data: &[u8]) -> Result<Header> {
     if b.bit()? {
         let slot = b.bits(3)? as usize;
         let is_whole = data.len() == b.bytes();
-        return Ok(Header::Existing { slot, is_whole });
+        return Ok((Header::Existing { slot, is_whole }, None));
     }
     let (is_key, is_shown, resilient) = (!b.bit()?, b.bit()?, b.bit()?);
     if is_key {
         read_sync(&mut b)?;
         skip_color(&mut b, profile)?;
         let key_size = Some(read_size(&mut b)?);
-        return Ok(Header::Picture { is_shown, slots: vec![], refresh: 0xff, key_size });
+        return Ok((Header::Picture { is_shown, slots: vec![], refresh: 0xff }, key_size));
     }
     let is_intra = !is_shown && b.bit()?;
     b.skip(if resilient { 0 } else { 2 })?;
@@ -150,7 +108,7 @@ fn read_header(data: &[u8]) -> Result<Header> {
         if profile > 0 {
             skip_color(&mut b, profile)?;
         }
-        return Ok(Header::Picture { is_shown, slots: vec![], refresh: b.bits(8)?, key_size: None });
+        return Ok((Header::Picture { is_shown, slots: vec![], refresh: b.bits(8)? }, None));
     }
     let refresh = b.bits(8)?;
     let mut slots = Vec::new();
@@ -158,11 +116,11 @@ fn read_header(data: &[u8]) -> Result<Header> {
         slots.push(b.bits(3)? as usize);
         b.skip(1)?;
     }
-    Ok(Header::Picture { is_shown, slots, refresh, key_size: None })
+    Ok((Header::Picture { is_shown, slots, refresh }, None))
 }
 
 fn read_sync(b: &mut BitReader<'_>) -> Result<()> {
-    if b.bits(24)? == 0x49_8342 { Ok(()) } else { Err(damaged("a frame lacks the code that begins a key frame")) }
+    if b.bits(24)? == SYNC { Ok(()) } else { Err(damaged("a frame lacks the code that begins a key frame")) }
 }
 
 fn skip_color(b: &mut BitReader<'_>, profile: u32) -> Result<()> {
@@ -205,22 +163,17 @@ mod tests {
     #[test]
     fn headers() {
         for (data, expected) in [
-            (&[0b1000_1101][..], Some(Header::Existing { slot: 5, is_whole: true })),
-            (&[0b1000_1101, 0], Some(Header::Existing { slot: 5, is_whole: false })),
+            (&[0b1000_1101][..], Some((Header::Existing { slot: 5, is_whole: true }, None))),
+            (&[0b1000_1101, 0], Some((Header::Existing { slot: 5, is_whole: false }, None))),
             (&[0b1100_0000], None),
             (
                 &[0x82, 0x49, 0x83, 0x42, 0x20, 0x13, 0xf0, 0x0e, 0xf0],
-                Some(Header::Picture {
-                    is_shown: true,
-                    slots: vec![],
-                    refresh: 0xff,
-                    key_size: Some(Size::new(320, 240)),
-                }),
+                Some((Header::Picture { is_shown: true, slots: vec![], refresh: 0xff }, Some(Size::new(320, 240)))),
             ),
             (&[0x82, 0x49, 0x83, 0x43, 0x20, 0x13, 0xf0, 0x0e, 0xf0], None),
             (
                 &[0x84, 0x00, 0x44, 0x88],
-                Some(Header::Picture { is_shown: false, slots: vec![1, 2, 2], refresh: 2, key_size: None }),
+                Some((Header::Picture { is_shown: false, slots: vec![1, 2, 2], refresh: 2 }, None)),
             ),
         ] {
             assert_eq!(read_header(data).ok(), expected, "{data:x?}");

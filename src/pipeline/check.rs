@@ -58,11 +58,12 @@ pub struct CheckOrders {
 /// Whatever keeps the file from being read at all, and an interruption.
 pub fn check(file: &File, job: &Job, orders: &CheckOrders, observer: &dyn Observer) -> Result<Outcome> {
     let mut findings = FindingList::default();
-    let is_strict = structure(file, job, &mut findings)?;
+    let sniffed = sniff(file).unwrap_or(Sniffed::NotMedia);
+    let is_strict = structure(file, &sniffed, job, &mut findings)?;
     let looked = look(file, job, orders, observer, &mut findings).and_then(|report| {
         // What is not accounted for anyway needs no proof that its pictures have no spare bytes.
         if is_strict {
-            super::spare::tell(file, job, &report, observer, &mut findings)?;
+            super::spare::tell(file, &sniffed, job, &report, observer, &mut findings)?;
         }
         Ok(report)
     });
@@ -76,7 +77,7 @@ pub fn check(file: &File, job: &Job, orders: &CheckOrders, observer: &dyn Observ
 
 /// What the file holds besides its picture: by the strict readers, which account for every byte of what is written here,
 /// else by lenient ones, and by FFmpeg's demuxers as a second opinion. Gives whether the strict ones could read it.
-fn structure(file: &File, job: &Job, findings: &mut FindingList) -> Result<bool> {
+fn structure(file: &File, sniffed: &Sniffed, job: &Job, findings: &mut FindingList) -> Result<bool> {
     let settings = &job.settings;
     let expect = Expect { audio: settings.encoding.audio != AudioChoice::None, limits: settings.limits };
     let is_strict = match inspect(file, &expect) {
@@ -94,7 +95,7 @@ fn structure(file: &File, job: &Job, findings: &mut FindingList) -> Result<bool>
         }
         Err(e) => return Err(e.at(&job.label)),
     };
-    if sniff(file).is_ok_and(|sniffed| sniffed == Sniffed::MaybeClip) {
+    if *sniffed == Sniffed::MaybeClip {
         let seen: BTreeSet<Rule> = findings.list.iter().map(|f| f.rule).collect();
         // The second reader adds what the first did not see.
         let more = super::contents::findings(file, &settings.limits, expect.audio, !is_strict);

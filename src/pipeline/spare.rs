@@ -4,7 +4,7 @@ use std::fs::File;
 
 use super::worker::Job;
 use crate::error::{Error, ErrorKind, Result, Stage};
-use crate::media::sniff::{Sniffed, sniff};
+use crate::media::sniff::Sniffed;
 use crate::media::{second, webp_spare};
 use crate::types::finding::{Finding, FindingList, Rule, Severity};
 use crate::types::progress::{Continue, Observer, Phase};
@@ -16,13 +16,14 @@ use crate::types::report::VerifyReport;
 /// When the file cannot be read again, and an interruption.
 pub fn tell(
     file: &File,
+    sniffed: &Sniffed,
     job: &Job,
     report: &VerifyReport,
     observer: &dyn Observer,
     findings: &mut FindingList,
 ) -> Result<()> {
     let limits = &job.settings.limits;
-    let message = match sniff(file)? {
+    let message = match sniffed {
         Sniffed::WebP { animated: false } => webp_spare::has_spare_bytes(file, limits)?
             .then(|| "the picture decodes as well without its last bytes".to_owned()),
         Sniffed::MaybeClip => {

@@ -285,27 +285,31 @@ fn is_within(span: FrameSpan, header: &PlanHeader) -> bool {
     !span.is_empty() && span.end <= header.frames.count
 }
 
-/// Whether corners are numbers near the picture: masks reach over its edge, but not by several pictures.
-fn is_sane(quad: &Quad, display: Size) -> bool {
-    let side = display.width.max(display.height) as f32;
-    let near = |v: f32| v.is_finite() && (-4.0 * side - 64.0..=5.0 * side + 64.0).contains(&v);
+/// Lengths of the picture's longer side by which masks may reach beyond it: they do, but not by several pictures.
+const MAX_REACH: f32 = 4.0;
+
+/// Whether corners are numbers not further from the picture than `reach` of its longer sides.
+fn is_sane(quad: &Quad, display: Size, reach: f32) -> bool {
+    let side = display.long_side() as f32;
+    let near = |v: f32| v.is_finite() && (-reach * side - 64.0..=(reach + 1.0) * side + 64.0).contains(&v);
     quad.corners.iter().all(|p| near(p.x) && near(p.y))
 }
 
-/// The quad, or where it has corners that readers refuse, a rectangle nearer to the picture that holds all that the quad
-/// has in it.
+/// The quad, or where it has corners that readers might refuse, a rectangle nearer to the picture that holds all that the
+/// quad has in it.
 pub(super) fn brought_near(quad: &Quad, display: Size) -> Quad {
-    if is_sane(quad, display) || !quad.is_finite() {
+    // Fewer keyframes are had for a little growth.
+    if is_sane(quad, display, MAX_REACH - 1.0) || !quad.is_finite() {
         return *quad;
     }
     let side = display.long_side() as f32;
     let bounds = quad.bounds();
-    let near = bounds.intersection(Rect::new(-side, -side, 3.0 * side, 3.0 * side));
-    let beyond = || {
+    let near = bounds.intersection(Rect::new(-side, -side, 3.0 * side, 3.0 * side)).unwrap_or_else(|| {
         let center = bounds.center();
-        Rect::new(center.x.clamp(-side, 2.0 * side), center.y.clamp(-side, 2.0 * side), 1.0, 1.0)
-    };
-    near.filter(|r| r.width >= 1.0 && r.height >= 1.0).unwrap_or_else(beyond).into()
+        Rect::new(center.x.clamp(-side, 2.0 * side), center.y.clamp(-side, 2.0 * side), 0.0, 0.0)
+    });
+    // A quad without area is none.
+    Rect { width: near.width.max(1.0), height: near.height.max(1.0), ..near }.into()
 }
 
 fn check_region(region: &Region, header: &PlanHeader, pts: Option<&[i64]>) -> Result<(), String> {
@@ -337,7 +341,7 @@ fn check_region(region: &Region, header: &PlanHeader, pts: Option<&[i64]>) -> Re
         if !region.span.contains(at) {
             return fail(format!("keyframe {at} lies outside of its span"));
         }
-        if !is_sane(&key.quad, header.frames.display) {
+        if !is_sane(&key.quad, header.frames.display, MAX_REACH) {
             return fail(format!("keyframe {at} has corners that are far from the picture"));
         }
         if !key.quad.is_convex() {

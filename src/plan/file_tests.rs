@@ -200,3 +200,24 @@ proptest! {
         prop_assert!(read(&(lines.join("\n") + "\n")).is_err());
     }
 }
+
+#[test]
+fn places_far_from_the_picture_come_near_with_room_to_grow() {
+    let side = DISPLAY.long_side() as f32;
+    // Name, place, what it has of the picture.
+    for (name, place, held) in [
+        (
+            "reaches to where readers refuse it",
+            (100.0, 100.0, 4.9 * side, 30.0),
+            Some((100.0, 100.0, side - 100.0, 30.0)),
+        ),
+        ("thin", (100.0, 100.0, 40.0 * side, 0.5), Some((100.0, 100.0, side - 100.0, 0.5))),
+        ("out of sight", (30.0 * side, 100.0, 50.0, 50.0), None),
+    ] {
+        let rect = |(x, y, width, height)| Rect::new(x, y, width, height);
+        let near = brought_near(&Quad::from(rect(place)), DISPLAY);
+        let reach = near.corners.iter().map(|p| p.x.abs().max(p.y.abs())).fold(0.0, f32::max);
+        assert!(reach <= 4.0 * side + 64.0 && near.is_convex(), "{name}: {near:?}");
+        assert!(held.is_none_or(|held| near.contains_quad(&Quad::from(rect(held)))), "{name}: {near:?}");
+    }
+}
